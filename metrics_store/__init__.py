@@ -1,0 +1,63 @@
+"""metrics_store: an embedded, durable store for what skills, tasks and agents do."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from metrics_store.errors import MetricsStoreError
+from metrics_store.settings import Settings
+from metrics_store.store import BatchResult, MetricsStore
+from metrics_store.tracking import OpenInvocation
+
+__version__ = "0.1.0"
+__all__ = [
+    "BatchResult",
+    "MetricsStore",
+    "MetricsStoreError",
+    "OpenInvocation",
+    "Settings",
+    "SkillMetricsStore",
+    "get_store",
+    "track_skill",
+]
+
+#: The classic name of the same class.
+SkillMetricsStore = MetricsStore
+
+_stores: dict[str, MetricsStore] = {}
+_lock = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    # A lock that another thread held at the fork would stay locked in the child.
+    os.register_at_fork(after_in_child=lambda: globals().__setitem__("_lock", threading.Lock()))
+
+
+def get_store(database: str | os.PathLike[str] | None = None) -> MetricsStore:
+    """The process's store for a database, opened at the first call and shared from then on.
+
+    Args:
+        database: the file; None for the configured one (see :class:`Settings`).
+
+    Raises:
+        OpenError, SchemaError: as :class:`MetricsStore`.
+    """
+    settings = Settings.load(database)
+    key = os.path.realpath(settings.database)
+    with _lock:
+        store = _stores.get(key)
+        if store is None or store.database.closed:
+            store = _stores[key] = MetricsStore(settings=settings)
+        return store
+
+
+def track_skill(
+    skill_name: str,
+    workflow_path: str | None = None,
+    session_id: str | None = None,
+    project_path: str | os.PathLike[str] | None = None,
+    attributes: dict[str, object] | None = None,
+) -> OpenInvocation:
+    """Start an invocation in the process's own store; as :meth:`MetricsStore.track_invocation`."""
+    return get_store().track_invocation(
+        skill_name, workflow_path, session_id, project_path, attributes
+    )

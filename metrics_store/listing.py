@@ -1,0 +1,152 @@
+"""Lists: pages of the log, what is in flight, sessions, and workflow paths found by search."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from metrics_store import clock, rows
+from metrics_store.errors import InvalidQuery
+from metrics_store.results import (
+    InFlight,
+    LoggedInvocation,
+    Page,
+    Session,
+    SessionSkill,
+    WorkflowPath,
+)
+from metrics_store.sql import query
+from metrics_store.sqlite import Connection, OperationalError
+
+_AFTER_ALL = "~"  # sorts after every moment
+
+
+def page(
+    connection: Connection, filters: Mapping[str, str | None], limit: int, after: str | None
+) -> Page:
+    """A page of the log, newest first; see ``Reports.invocations``."""
+    if limit < 1:
+        raise InvalidQuery(f"limit {limit}", hint="It is 1 or more.")
+    since, until = _bounds(connection, filters)
+    last_at, last_skill, last_seq = _cursor(after)
+    found = connection.execute(
+        query("reports.page"),
+        {
+            **filters,
+            "since": since,
+            "until": until,
+            "last_at": last_at,
+            "last_skill": last_skill,
+            "last_seq": last_seq,
+            "count": limit + 1,
+        },
+    ).fetchall()
+    logged = tuple(logged_invocation(row) for row in found[:limit])
+    more = len(found) > limit
+    return Page(logged, _cursor_after(logged[-1]) if more else None)
+
+
+def logged_invocation(row: Sequence[object]) -> LoggedInvocation:
+    """A row of the log as :data:`reports.page` selects it."""
+    seq, *plain, completed, duration, error, actions, origin, attributes = row
+    return LoggedInvocation(
+        seq,  # type: ignore[arg-type]
+        *plain,  # type: ignore[arg-type]
+        bool(completed),
+        duration,  # type: ignore[arg-type]
+        error,  # type: ignore[arg-type]
+        tuple(json.loads(str(actions))),
+        origin,  # type: ignore[arg-type]
+        json.loads(str(attributes)) if attributes else {},
+    )
+
+
+def in_flight(connection: Connection, skill_name: str | None, limit: int) -> list[InFlight]:
+    """What has started and not ended, the latest first."""
+    return [
+        InFlight(*plain, json.loads(attributes) if attributes else {}, beat)
+        for *plain, attributes, beat in connection.execute(
+            query("reports.in_flight"), (skill_name, limit)
+        )
+    ]
+
+
+def session_skills(connection: Connection, session_id: str) -> list[SessionSkill]:
+    """What one session did, the most used skill first."""
+    return [
+        SessionSkill(*plain, total / 1e6)
+        for *plain, total in connection.execute(query("reports.session_skills"), (session_id,))
+    ]
+
+
+def sessions(connection: Connection, limit: int) -> list[Session]:
+    """The latest sessions."""
+    return [
+        Session(*plain, total / 1e6)
+        for *plain, total in connection.execute(query("reports.sessions"), (limit,))
+    ]
+
+
+def search(connection: Connection, text: str, fts: bool, limit: int) -> list[WorkflowPath]:
+    """Workflow paths by their words; see ``Reports.search_workflow_paths``."""
+    if fts:
+        try:
+            return _paths(connection, "reports.search_paths", text, limit)
+        except OperationalError as error:
+            if "fts5" in str(error) or "no such column" in str(error) or "unterm" in str(error):
+                raise InvalidQuery(
+                    f"{text!r}: {error}", hint="See sqlite.org/fts5.html, or search without FTS."
+                ) from error
+            raise
+    # Each word in quotes is a word and never an operator; the last may be the beginning of one.
+    words = [word.replace('"', '""') for word in text.replace("\0", " ").split()]
+    match = " ".join(f'"{word}"*' for word in words)
+    found = _paths(connection, "reports.search_paths", match, limit) if words else []
+    return found or (
+        _paths(connection, "reports.search_paths_literally", text, limit) if text else []
+    )
+
+
+def _paths(connection: Connection, name: str, text: str, limit: int) -> list[WorkflowPath]:
+    return [
+        WorkflowPath(
+            skill, path, n, completed, failed, total / measured / 1e6 if measured else None, last
+        )
+        for skill, path, n, completed, failed, measured, total, last in connection.execute(
+            query(name), (text, limit)
+        )
+    ]
+
+
+def _bounds(connection: Connection, filters: Mapping[str, str | None]) -> tuple[str, str]:
+    """The span the wanted rows lie in: a rare skill's rows are then found at once."""
+    since, until = filters["since"] or "", filters["until"] or _AFTER_ALL
+    for name, span in (("skill_name", "span_of_skill"), ("session_id", "span_of_session")):
+        if filters[name] is not None:
+            row = connection.execute(query(f"reports.{span}"), (filters[name],)).fetchone()
+            first, last = row or (None, None)
+            since, until = max(since, first or _AFTER_ALL), min(until, last or "")
+    return since, until
+
+
+def _cursor_after(last: LoggedInvocation) -> str:
+    return json.dumps([last.invoked_at, last.skill_name, last.seq])
+
+
+def _cursor(after: str | None) -> tuple[str, str, int]:
+    if after is None:
+        return (_AFTER_ALL, "", 0)
+    try:
+        last_at, last_skill, last_seq = json.loads(after)
+        if not (isinstance(last_at, str) and isinstance(last_skill, str)):
+            raise ValueError
+        return (last_at, last_skill, int(last_seq))
+    except (ValueError, TypeError) as error:
+        raise InvalidQuery(
+            f"after is {after!r}", hint="Give what `next` of the page before said."
+        ) from error
+
+
+def moment_or_none(name: str, moment: rows.Moment) -> str | None:
+    """A moment as the log writes it, to compare with."""
+    return None if moment is None else clock.text(rows.moment_us(name, moment))

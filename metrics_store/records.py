@@ -1,0 +1,109 @@
+"""Records of invocations that have ended, as callers give them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal, TypedDict, cast
+
+from metrics_store import clock, rows
+from metrics_store.errors import InvalidValue
+from metrics_store.rows import Duration, JsonObject, Row
+
+Outcome = Literal["completed", "failed", "abandoned"]
+
+
+class Record(TypedDict, total=False):
+    """What may be said of an invocation that has ended, beside its skill and success.
+
+    Keys:
+        invoked_at: when it started, an aware datetime or ISO 8601 text with an offset; by default
+            ``duration_seconds`` before now.
+        duration_seconds: how long it took, seconds or a timedelta; None if unknown.
+        workflow_path, session_id, project_path, error_type: text or None.
+        follow_up_actions: what was done next, texts in order.
+        outcome: ``completed``, ``failed`` or ``abandoned``; by default what ``completed`` says.
+        attributes: a mapping that JSON can hold.
+        invocation_id: its id, so that recording it twice counts it once; by default a new one.
+        origin: where the record comes from, ``live`` by default.
+    """
+
+    invoked_at: str | datetime | None
+    duration_seconds: Duration
+    workflow_path: str | None
+    session_id: str | None
+    project_path: str | os.PathLike[str] | None
+    follow_up_actions: Sequence[str] | None
+    error_type: str | None
+    outcome: Outcome | None
+    attributes: JsonObject | None
+    invocation_id: str | None
+    origin: str
+
+
+_KEYS = frozenset(Record.__annotations__)
+
+
+def row_of(now_us: int, skill_name: str, completed: object, fields: Record) -> Row:
+    """The row of a record.
+
+    Args:
+        now_us: microseconds since 1970, for a record that says no time.
+
+    Raises:
+        InvalidValue: a value cannot be recorded, or a key is unknown.
+    """
+    if not _KEYS.issuperset(fields):
+        unknown = ", ".join(sorted(set(fields) - _KEYS))
+        raise InvalidValue(f"unknown: {unknown}", hint="Put what is your own into attributes.")
+    get = fields.get
+    name = rows.label("skill_name", skill_name)
+    lasted = rows.duration_us(get("duration_seconds"))
+    moment = get("invoked_at")
+    invoked = now_us - (lasted or 0) if moment is None else rows.moment_us("invoked_at", moment)
+    ended = invoked + lasted if lasted is not None else (now_us if moment is None else None)
+    if ended is not None and ended > clock.MAX_US:
+        raise InvalidValue(f"it would end after the year 9999: {moment}")
+    given = get("invocation_id")
+    return rows.row(
+        clock.new_id(invoked) if given is None else rows.label("invocation_id", given),
+        name,
+        invoked,
+        ended,
+        rows.optional("workflow_path", get("workflow_path")),
+        rows.optional("session_id", get("session_id")),
+        rows.optional("project_path", get("project_path")),
+        _outcome(get("outcome"), completed),
+        lasted,
+        rows.optional("error_type", get("error_type")),
+        rows.actions_text(get("follow_up_actions")),
+        rows.label("origin", get("origin", "live")),
+        rows.object_text("attributes", get("attributes")),
+    )
+
+
+def row_of_mapping(now_us: int, record: Mapping[str, object]) -> Row:
+    """The row of a record given as a mapping with ``skill_name`` and ``completed``.
+
+    Raises:
+        InvalidValue: as :func:`row_of`, or it is no mapping.
+    """
+    if not isinstance(record, Mapping):
+        raise InvalidValue(f"a record is {type(record).__name__}, not a mapping")
+    fields = dict(record)
+    name = fields.pop("skill_name", None)
+    completed = fields.pop("completed", True)
+    return row_of(now_us, cast("str", name), completed, cast("Record", fields))
+
+
+def _outcome(outcome: object, completed: object) -> str:
+    if outcome is not None:
+        if outcome not in ("completed", "failed", "abandoned"):
+            raise InvalidValue(
+                f"outcome is {outcome!r}", hint="It is completed, failed or abandoned."
+            )
+        return str(outcome)
+    if completed is True or completed is False:
+        return "completed" if completed else "failed"
+    raise InvalidValue(f"completed is {completed!r}, not true or false")

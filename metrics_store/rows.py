@@ -1,0 +1,237 @@
+"""From what a caller says of an invocation to the row that is written, checked and with its digest.
+
+The hot path of the store: some 5 us a row, most of it the digest and the id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from metrics_store import clock
+from metrics_store.errors import InvalidValue
+from metrics_store.sqlite import Value
+
+#: The version of the log row's layout, kept in every row.
+ROW_VERSION = 1
+#: Longest text that is a key of a rollup, in characters; longest JSON of attributes, in characters.
+MAX_LABEL = 16_384
+MAX_ATTRIBUTES = 16_777_216
+#: Longest duration that is believed, in microseconds: some 31 years.
+MAX_DURATION_US = 1_000_000_000_000_000
+MAX_ACTIONS = 10_000
+
+JsonObject = Mapping[str, object]
+Moment = str | datetime | None
+Duration = float | timedelta | None
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+class Row(NamedTuple):
+    """A log row as it is bound: 0 stands for a NULL text, ``""`` for a NULL number."""
+
+    id: str
+    skill_name: str
+    invoked_at: str
+    ended_at: str | int
+    workflow_path: str | int
+    session_id: str | int
+    project_path: str | int
+    outcome: str
+    duration_us: str | int
+    error_type: str | int
+    follow_up_actions: str
+    origin: str
+    attributes: str | int
+    legacy: str | int
+    schema_version: int
+    digest: str
+
+
+def row(
+    invocation_id: str,
+    skill_name: str,
+    invoked_us: int,
+    ended_us: int | None,
+    workflow_path: str | None,
+    session_id: str | None,
+    project_path: str | None,
+    outcome: str,
+    duration_us: int | None,
+    error_type: str | None,
+    actions: str,
+    origin: str,
+    attributes: str | None,
+    legacy: str | None = None,
+) -> Row:
+    """Put a checked row together.
+
+    Args:
+        invoked_us, ended_us: microseconds since 1970.
+        duration_us: microseconds.
+        actions, attributes, legacy: JSON text, as :func:`actions_text` and so on made it.
+    """
+    content = (
+        invocation_id,
+        skill_name,
+        clock.text(invoked_us),
+        0 if ended_us is None else clock.text(ended_us),
+        0 if workflow_path is None else workflow_path,
+        0 if session_id is None else session_id,
+        0 if project_path is None else project_path,
+        outcome,
+        "" if duration_us is None else duration_us,
+        0 if error_type is None else error_type,
+        actions,
+        origin,
+        0 if attributes is None else attributes,
+        0 if legacy is None else legacy,
+        ROW_VERSION,
+    )
+    return Row(*content, digest(content))
+
+
+def digest(content: Sequence[Value]) -> str:
+    """The digest of a row's content: BLAKE2b, 128 bits, in hex.
+
+    Args:
+        content: every column but ``seq`` and ``digest``, in the order of :class:`Row`; NULL as
+            None, or as the row binds it.
+    """
+    # Lengths keep two fields from being mistaken for one: ("ab", "c") is not ("a", "bc").
+    text = "".join(
+        [
+            f"{len(field)}:{field}" if field.__class__ is str and field != "" else f"{field or ''};"
+            for field in content
+        ]
+    )
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def label(name: str, value: object) -> str:
+    """Check a text that becomes a key: not empty, not endless, and storable as UTF-8.
+
+    Raises:
+        InvalidValue: it is not such a text.
+    """
+    if not isinstance(value, str):
+        raise InvalidValue(f"{name} is {type(value).__name__}, not text")
+    if not value:
+        raise InvalidValue(f"{name} is empty")
+    return _storable(name, value, MAX_LABEL)
+
+
+def optional(name: str, value: object) -> str | None:
+    """Check a text that may be missing or empty.
+
+    Raises:
+        InvalidValue: it is something else.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        if hasattr(value, "__fspath__"):
+            value = str(value)
+        else:
+            raise InvalidValue(f"{name} is {type(value).__name__}, not text")
+    return _storable(name, value, MAX_LABEL)
+
+
+def _storable(name: str, value: str, limit: int) -> str:
+    if len(value) > limit:
+        raise InvalidValue(
+            f"{name} has {len(value):,} characters",
+            hint=f"At most {limit:,}; put what is long into attributes.",
+        )
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidValue(
+                f"{name} has half of a character at position {error.start}",
+                hint="A lone surrogate is no text; decode it with errors='replace'.",
+            ) from error
+    return value
+
+
+def actions_text(value: object) -> str:
+    """Check follow-up actions, a sequence of texts, and write them as a JSON array.
+
+    Raises:
+        InvalidValue: they are something else.
+    """
+    if not value:
+        if value is None or isinstance(value, (list, tuple)):
+            return "[]"
+        raise InvalidValue(f"follow_up_actions is {type(value).__name__}, not a list of texts")
+    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+        raise InvalidValue(f"follow_up_actions is {type(value).__name__}, not a list of texts")
+    if len(value) > MAX_ACTIONS:
+        raise InvalidValue(f"follow_up_actions has {len(value):,} entries")
+    return _encode([label("a follow-up action", action) for action in value])
+
+
+def object_text(name: str, value: JsonObject | None) -> str | None:
+    """Write a JSON object.
+
+    Raises:
+        InvalidValue: it is no mapping, or it holds what JSON cannot.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, Mapping):
+        raise InvalidValue(f"{name} is {type(value).__name__}, not a mapping")
+    try:
+        text = _encode(dict(value))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidValue(f"{name}: {error}", hint="Use what JSON can hold.") from error
+    return _storable(name, text, MAX_ATTRIBUTES)
+
+
+def moment_us(name: str, value: str | datetime) -> int:
+    """Microseconds since 1970 of a datetime or ISO 8601 text that bears its offset.
+
+    Raises:
+        InvalidValue: it is something else.
+    """
+    try:
+        if isinstance(value, str):
+            us = clock.parse(value)
+        elif isinstance(value, datetime) and value.tzinfo is not None:
+            us = clock.of_datetime(value)
+        else:
+            raise ValueError("it bears no offset from UTC")
+    except (ValueError, OverflowError) as error:
+        raise InvalidValue(
+            f"{name}: {error}",
+            hint="Use an aware datetime, or text such as 2026-01-31T12:00:00+01:00.",
+        ) from error
+    if not clock.MIN_US <= us <= clock.MAX_US:
+        raise InvalidValue(f"{name}: {value} is outside the years 1 to 9999 in UTC")
+    return us
+
+
+def duration_us(value: Duration) -> int | None:
+    """Whole microseconds of a duration in seconds.
+
+    Raises:
+        InvalidValue: it is negative, not finite, or past some 31 years.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        us = value // timedelta(microseconds=1)
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InvalidValue(f"duration_seconds is {type(value).__name__}, not a number")
+    elif not math.isfinite(value):
+        raise InvalidValue(f"duration_seconds is {value}")
+    else:
+        us = round(value * clock.MICROSECONDS)
+    if not 0 <= us <= MAX_DURATION_US:
+        raise InvalidValue(f"duration_seconds is {value}", hint="It is 0 to 1e9 seconds.")
+    return us

@@ -1,0 +1,115 @@
+"""The one binding to SQLite, and what its version can be trusted with.
+
+Two copies of the SQLite library on one file in one process drop each other's POSIX locks and lose
+acknowledged commits, so everything of ours, sqlite-utils and yoyo too, goes through this module.
+"""
+
+from __future__ import annotations
+
+import sqlite3 as _standard
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from metrics_store.errors import (
+    CorruptStore,
+    DiskFull,
+    DuplicateRecord,
+    ForeignDatabase,
+    MetricsStoreError,
+    OutcomeUnknown,
+    ReadError,
+    StoreBusy,
+    StoreNotWritable,
+    WriteError,
+)
+
+if TYPE_CHECKING:
+    from sqlite3 import Connection, Cursor
+else:
+    Connection = Cursor = object
+
+
+#: Up to 3.51.2 a checkpoint racing a commit could reset the WAL under it and lose the commit.
+FIXED = (3, 51, 3)
+
+
+def _pick() -> ModuleType:
+    try:
+        module = import_module("pysqlite3.dbapi2")
+    except ImportError:
+        return _standard
+    return module if module.sqlite_version_info >= FIXED else _standard
+
+
+binding = _pick()
+version: str = binding.sqlite_version
+version_info: tuple[int, int, int] = binding.sqlite_version_info
+
+Error: type[_standard.Error] = binding.Error
+DatabaseError: type[_standard.DatabaseError] = binding.DatabaseError
+OperationalError: type[_standard.OperationalError] = binding.OperationalError
+IntegrityError: type[_standard.IntegrityError] = binding.IntegrityError
+
+has_wal_reset_fix: bool = version_info >= FIXED
+
+Value = None | int | float | str | bytes
+
+
+
+def connect(path: str, *, read_only: bool = False) -> Connection:
+    """Open a connection in autocommit mode, usable from any thread, with no waiting of its own."""
+    connection: Connection = binding.connect(
+        f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}",
+        uri=True,
+        timeout=0,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    return connection
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def code(error: BaseException) -> int:
+    """The primary result code of an SQLite error, 0 if it has none."""
+    return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether another connection held a lock that this statement needed."""
+    return code(error) in (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
+
+
+def translated(
+    error: Exception, *, writing: bool, where: str, waited: float = 0.0
+) -> MetricsStoreError:
+    """The error of ours that says what an SQLite error means.
+
+    Args:
+        error: what the binding raised.
+        writing: whether a record was being written.
+        where: the database's path, for the message.
+        waited: seconds that were spent waiting for a lock.
+    """
+    detail = f"{where}: {error}"
+    match code(error):  # the numbers are at sqlite.org/rescode.html
+        case 5 | 6:
+            return StoreBusy(f"{where}: waited {waited:.1f} s")
+        case 13:
+            return DiskFull(where)
+        case 10:
+            return OutcomeUnknown(detail) if writing else ReadError(detail)
+        case 11:
+            return CorruptStore(detail)
+        case 26:
+            return ForeignDatabase(where)
+        case 8 | 14 | 3:
+            return StoreNotWritable(detail) if writing else ReadError(detail)
+        case 19 if "skill_invocation.id" in str(error):
+            return DuplicateRecord(detail)
+        case _:
+            return WriteError(detail) if writing else ReadError(detail)
