@@ -264,14 +264,18 @@ class Database:
     # Reading
 
     @contextmanager
-    def read(self, *, check_schema: bool = True) -> Iterator[Connection]:
+    def read(self, *, check_schema: bool = True, guarded: bool = False) -> Iterator[Connection]:
         """One consistent view of the database for the length of the block.
+
+        Args:
+            check_schema: refuse if another process has changed the schema.
+            guarded: the statements are somebody else's: only reading is possible.
 
         Raises:
             ReadError, CorruptStore, StoreBusy: the store cannot be read.
         """
         self._own()
-        reader = self._reader()
+        reader = self._reader("guarded" if guarded else "reader")
         connection = reader.connection
         try:
             if reader.depth == 0:
@@ -288,17 +292,21 @@ class Database:
         except sqlite.Error as error:
             raise sqlite.translated(error, writing=False, where=self.path) from error
 
-    def _reader(self) -> _Reader:
-        reader: _Reader | None = getattr(self._local, "reader", None)
+    def _reader(self, kind: str) -> _Reader:
+        reader: _Reader | None = getattr(self._local, kind, None)
         if reader is None:
-            connection = sqlite.connect(self.path)
+            connection = sqlite.connect(self.path, read_only=kind == "guarded")
             try:
                 self._patiently(lambda: pragmas.for_reading(connection, self.settings))
             except sqlite.Error as error:
                 connection.close()
                 raise sqlite.translated(error, writing=False, where=self.path) from error
-            reader = self._local.reader = _Reader(connection)
+            reader = _Reader(connection)
+            setattr(self._local, kind, reader)
             self._readers.add(reader)
+        if kind == "guarded":
+            # None while BEGIN and COMMIT are ours; set around the other one's statements.
+            reader.connection.set_authorizer(None)
         return reader
 
 

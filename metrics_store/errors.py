@@ -216,11 +216,15 @@ class TornFile(LegacyFileError):
         line: int = 0,
         offset: int = 0,
         records: int = 0,
+        begins: int = 0,
     ) -> None:
+        """Say where: line and byte of the tear, whole records before it, and the byte at which
+        what is not whole begins."""
         super().__init__(detail, hint=hint)
         self.line = line
         self.offset = offset
         self.records = records
+        self.begins = begins
 
 
 class FileChanging(LegacyFileError):

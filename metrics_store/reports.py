@@ -213,15 +213,18 @@ class Reports:
         Raises:
             InvalidQuery: it is not a statement that reads.
         """
-        with self._database.read() as connection:
+        with self._database.read(guarded=True) as connection:
+            sqlite.allow_reading_only(connection)
             try:
                 cursor = connection.execute(sql, params)
                 names = [column[0] for column in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            except (sqlite.OperationalError, sqlite.binding.ProgrammingError) as error:
+            except (sqlite.DatabaseError, sqlite.Warning_) as error:
                 if sqlite.code(error) in (0, 1, 8, 23):
                     raise InvalidQuery(str(error), hint="One SELECT at a time.") from error
                 raise
+            finally:
+                connection.set_authorizer(None)
 
 
 def _positive(limit: int) -> int:

@@ -24,6 +24,8 @@ MAX_ATTRIBUTES = 16_777_216
 #: Longest duration that is believed, in microseconds: some 31 years.
 MAX_DURATION_US = 1_000_000_000_000_000
 MAX_ACTIONS = 10_000
+#: Deepest nesting of attributes.
+MAX_DEPTH = 500
 
 JsonObject = Mapping[str, object]
 Moment = str | datetime | None
@@ -187,10 +189,26 @@ def object_text(name: str, value: JsonObject | None) -> str | None:
     if not isinstance(value, Mapping):
         raise InvalidValue(f"{name} is {type(value).__name__}, not a mapping")
     try:
+        _shallow(value)
         text = _encode(dict(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidValue(f"{name}: {error}", hint="Use what JSON can hold.") from error
     return _storable(name, text, MAX_ATTRIBUTES)
+
+
+def _shallow(value: object) -> None:
+    """Refuse what SQLite's JSON functions find too deep (1,000 levels)."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, (Mapping, list, tuple))
+            for item in (outer.values() if isinstance(outer, Mapping) else outer)
+        ]
 
 
 def moment_us(name: str, value: str | datetime) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from metrics_store import clock, pragmas, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import (
-    MigrationFailed,
+    CorruptStore,
     NoMigrations,
     NoSpace,
     SchemaDrift,
@@ -231,9 +231,22 @@ def back_up(database: Database) -> Path:
     """
     moment = clock.text(database.clock.now_us()).translate({ord(c): None for c in "-:.Z"})
     target = Path(f"{database.path}.before-schema-change-{moment}")
+    copy_database(database, target)
+    return target
+
+
+def copy_database(database: Database, target: Path) -> None:
+    """Copy a database with SQLite's online backup, in one step, and check the copy.
+
+    Args:
+        target: a file that is not there yet; made with mode 0600.
+
+    Raises:
+        NoSpace: the disk has no room for it.
+    """
     size = os.stat(database.path).st_size
     if shutil.disk_usage(target.parent).free < size + (1 << 20):
-        raise NoSpace(f"{target} needs {size} bytes", hint="Free some space, then open it again.")
+        raise NoSpace(f"{target} needs {size} bytes", hint="Free some space, then try again.")
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     copy = sqlite.connect(str(target))
     try:
@@ -241,12 +254,11 @@ def back_up(database: Database) -> Path:
             connection.backup(copy, pages=-1)
         verdict = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise MigrationFailed(f"the copy made first is damaged: {verdict}")
+            raise CorruptStore(f"{database.path}: {verdict}")
         # One file, that needs no -wal beside it.
         copy.execute("PRAGMA journal_mode = DELETE")
     finally:
         copy.close()
-    return target
 
 
 def _stamp(connection: Connection, reached: int) -> None:

@@ -53,6 +53,9 @@ IntegrityError: type[_standard.IntegrityError] = binding.IntegrityError
 
 has_wal_reset_fix: bool = version_info >= FIXED
 
+#: Raised by some versions for two statements at once.
+Warning_: type[_standard.Warning] = binding.Warning
+
 Value = None | int | float | str | bytes
 
 
@@ -113,3 +116,21 @@ def translated(
             return DuplicateRecord(detail)
         case _:
             return WriteError(detail) if writing else ReadError(detail)
+
+
+#: Authorizer action codes that reading needs: SELECT, READ, FUNCTION, RECURSIVE, PRAGMA.
+_SELECT, _READ, _FUNCTION, _RECURSIVE, _PRAGMA = 21, 20, 31, 33, 19
+
+
+def allow_reading_only(connection: Connection) -> None:
+    """Let a connection compile nothing but statements that read this database.
+
+    ATTACH, transaction control and pragmas that set something are refused.
+    """
+
+    def decide(action: int, _: str | None, argument: str | None, *__: str | None) -> int:
+        if action == _PRAGMA:
+            return 0 if argument is None else 1
+        return 0 if action in (_SELECT, _READ, _FUNCTION, _RECURSIVE) else 1
+
+    connection.set_authorizer(decide)

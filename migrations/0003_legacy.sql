@@ -8,7 +8,9 @@ CREATE TABLE legacy_source (
     lineage  INTEGER NOT NULL,
     zone     TEXT NOT NULL,
     shape    TEXT NOT NULL,
-    added_at TEXT NOT NULL
+    added_at TEXT NOT NULL,
+    -- The file's own word, of the newest copy taken in: an older copy's totals say nothing new.
+    last_updated TEXT
 ) STRICT;
 
 CREATE TABLE legacy_pass (

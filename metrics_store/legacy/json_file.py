@@ -1,6 +1,6 @@
 """Reading a legacy JSON file of any size: every record, with its source text, in bounded memory.
 
-`json.load` takes 1,300 MB for a file of 200 MB; this takes about 20 MB for any.
+`json.load` takes 1,300 MB for a file of 200 MB; this takes 3 MB, or what its largest record needs.
 """
 
 from __future__ import annotations
@@ -66,8 +66,8 @@ def read(path: Path, *, chunk_size: int = 1 << 18) -> Iterator[Record | Totals |
     with _open(path) as file:
         text = JsonText(file, chunk_size, _start_of_text(file))
         if (first := text.peek()) != "{":
-            what = f"its text begins with {first!r}" if first else "it holds only blanks"
-            raise NotLegacyFile(f"{what}, not with an object", hint=_HINT)
+            what = f"it begins with {first!r}, not with a brace" if first else "it has only blanks"
+            raise NotLegacyFile(what, hint=_HINT)
         begin = text.mark()
         may_repeat = _known_keys_may_repeat(file, chunk_size)
         text.rewind(begin)

@@ -139,6 +139,7 @@ class JsonText:
 
     def torn(self, why: str, pos: int | None = None) -> TornFile:
         """The error for a mistake at a place in the window, by default at the position."""
+        begins, _ = self.mark()
         if pos is not None:
             self._pos = pos
         if not self._text[self._pos :].strip(BLANKS):
@@ -149,6 +150,7 @@ class JsonText:
             line=line,
             offset=offset,
             records=self.records,
+            begins=begins,
         )
 
     def _grow_or_raise(self, pos: int, why: str) -> None:

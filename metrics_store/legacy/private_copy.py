@@ -138,11 +138,11 @@ def _unreadable(path: Path, error: OSError) -> LegacyFileError:
 
 def _try_copy(source: Path, directory: Path) -> _Attempt:
     try:
-        descriptor = os.open(source, _OPEN_FLAGS)
+        reader = FileIO(source, "rb", opener=lambda path, _: os.open(path, _OPEN_FLAGS))
     except OSError as error:
         raise _unreadable(source, error) from error
-    with FileIO(descriptor, "rb") as reader:
-        before = os.fstat(descriptor)
+    with reader:
+        before = os.fstat(reader.fileno())
         _refuse_unless_regular(source, before)
         if shutil.disk_usage(directory).free < before.st_size + _SPARE_BYTES:
             raise _no_space(directory, before.st_size)

@@ -130,6 +130,7 @@ class ImportReport(Result):
         baseline: totals of the file that no record explains.
         anomalies: contradictions of the file with itself, a sentence each.
         torn: where the file ends too early; None if it is whole.
+        skills: how many skills the file has records or totals of.
         seconds: how long it took, by stage.
     """
 
@@ -155,6 +156,7 @@ class ImportReport(Result):
     anomalies: tuple[str, ...]
     torn: str | None
     comparison: Comparison
+    skills: int
     seconds: Mapping[str, float]
 
     @property

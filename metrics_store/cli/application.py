@@ -1,0 +1,94 @@
+"""All commands in one application, and how it is run."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from metrics_store.cli import exporting, invocations, legacy, recording, schema, skills
+from metrics_store.cli.options import Database
+from metrics_store.errors import UsageError
+
+PROGRAM = "metrics-store"
+#: typer shows BadParameter only; the class above it is that of every wrong command line.
+_WrongUse: type[Exception] = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(
+    name=PROGRAM,
+    help="What your skills do, how often, how long and how well, kept in one SQLite file.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Plain help: it is read in pipes and by tests, and starts in half the time.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog="The store is --db, else METRICS_STORE_DB, else .session-buddy/skill_metrics.db here. "
+    "Exit codes: 0 fine, 1 found a problem, 2 usage or gate not met, 3 error.",
+)
+app.add_typer(skills.app, name="skills")
+app.command("record")(recording.record)
+app.command("reap")(recording.reap)
+app.command("invocations")(invocations.invocations)
+app.command("export")(exporting.export)
+app.add_typer(schema.app, name="schema")
+app.add_typer(legacy.app, name="legacy")
+
+
+def version() -> str:
+    """The version of the installed package."""
+    try:
+        return metadata.version("metrics-store")
+    except metadata.PackageNotFoundError:
+        return "unknown (not installed)"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"{PROGRAM} {version()}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    db: Database = None,
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_show_version, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What your skills do, how often, how long and how well, kept in one SQLite file."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and give its exit code.
+
+    Not through typer's own main, which turns a closed pipe, Ctrl-C and errors into its own words.
+
+    Raises:
+        UsageError: the command line cannot be understood.
+        MetricsStoreError: as the command.
+    """
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context(PROGRAM, arguments) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return int(done.exit_code)
+    except _WrongUse as error:
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    context = getattr(error, "ctx", None)
+    if type(error).__name__ == "NoArgsIsHelpError" and context is not None:
+        sys.stderr.write(context.get_help() + "\n")
+        return UsageError.exit_code
+    path = context.command_path if context is not None else PROGRAM
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    raise UsageError(message.rstrip("."), hint=f"See {path} --help.") from error

@@ -1,0 +1,203 @@
+"""Totals of a legacy file that its records do not explain.
+
+The legacy log may have been trimmed while its totals went on, or an invocation ended twice. The
+totals are never imported as if they were records: the baseline is what they exceed the records by,
+kept apart and added where the classic totals are asked for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from metrics_store import clock
+from metrics_store.legacy import stored
+from metrics_store.legacy.json_file import Totals
+from metrics_store.legacy.record import Understood
+from metrics_store.legacy.report import BaselineLine
+from metrics_store.legacy.taking import printable
+from metrics_store.sql import query
+from metrics_store.sqlite import Connection
+
+#: Rounding of one record's duration to whole microseconds, and of adding floats up.
+_NOISE_US_PER_RECORD = 1
+
+
+@dataclass(slots=True)
+class _Sums:
+    """Totals of one skill by the legacy rules."""
+
+    n: int = 0
+    completed: int = 0
+    us: int = 0
+    counts: dict[str, dict[str, int]] = field(
+        default_factory=lambda: {"path": {}, "error": {}, "action": {}}
+    )
+    first: str | None = None
+    last: str | None = None
+
+    def count(self, kind: str, label: str, n: int = 1) -> None:
+        counts = self.counts[kind]
+        counts[label] = counts.get(label, 0) + n
+
+
+class Recount:
+    """Adds records up by the legacy rules, to be set against the file's own totals."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, _Sums] = {}
+        #: The skills of the file's records.
+        self.skills: set[str] = set()
+
+    def add(self, u: Understood) -> None:
+        """A record of the file. One that never ended is in no total."""
+        self.skills.add(u.skill_name)
+        if not u.pending:
+            seconds = u.legacy.get("duration_seconds")
+            us = u.duration_us if seconds is None else round(float(str(seconds)) * 1e6)
+            self._add(u.skill_name, u.completed, us, u.workflow_path, u.error_type, u.actions)
+
+    def add_stored(self, row: stored.StoredRow) -> None:
+        """A row whose record the file once had: its totals count it still."""
+        if not stored.is_pending(row):
+            us = row["duration_us"]
+            self._add(
+                str(row["skill_name"]),
+                row["outcome"] == "completed",
+                None if us is None else int(str(us)),
+                row["workflow_path"],
+                row["error_type"],
+                str(row["follow_up_actions"]),
+            )
+
+    def _add(
+        self,
+        skill: str,
+        completed: bool,
+        us: int | None,
+        path: object,
+        error: object,
+        actions: str,
+    ) -> None:
+        sums = self._sums.setdefault(skill, _Sums())
+        sums.n += 1
+        if completed:
+            sums.completed += 1
+            sums.us += us or 0
+        if path:
+            sums.count("path", str(path))
+        if error:
+            sums.count("error", str(error))
+        if actions != "[]":
+            for action in json.loads(actions):
+                sums.count("action", action)
+
+    def difference(self, stated: Mapping[str, _Sums]) -> dict[str, _Sums]:
+        """What the file's totals have more than the records, by skill; zeros left out."""
+        found: dict[str, _Sums] = {}
+        for skill, totals in stated.items():
+            records = self._sums.get(skill, _Sums())
+            more = _Sums(totals.n - records.n, totals.completed - records.completed)
+            us = totals.us - records.us
+            more.us = us if abs(us) > _NOISE_US_PER_RECORD * max(1, records.n) else 0
+            for kind, counts in totals.counts.items():
+                for label in {*counts, *records.counts[kind]}:
+                    n = counts.get(label, 0) - records.counts[kind].get(label, 0)
+                    if n:
+                        more.count(kind, label, n)
+            if more.n or more.completed or more.us or any(more.counts.values()):
+                more.first, more.last = totals.first, totals.last
+                found[skill] = more
+        return found
+
+
+class Stated:
+    """The totals that the file states, read leniently: what is no number is an anomaly.
+
+    Args:
+        moment_us: reads a moment of the file, in microseconds since 1970.
+    """
+
+    def __init__(self, moment_us: Callable[[str], int]) -> None:
+        self._moment_us = moment_us
+        self.skills: dict[str, _Sums] = {}
+        self.anomalies: list[str] = []
+
+    def add(self, totals: Totals) -> None:
+        """The totals of one skill."""
+        name = totals.skill_name
+        value = totals.value
+        if not isinstance(value, dict) or printable(name) != name or not name:
+            self.anomalies.append(f"totals of {printable(name)!r} cannot be read")
+            return
+        try:
+            sums = _Sums(
+                _whole(value.get("total_invocations", 0)),
+                _whole(value.get("completed_invocations", 0)),
+                round(float(str(value.get("total_duration_seconds") or 0)) * 1e6),
+            )
+            for kind, member in (
+                ("path", "workflow_paths"),
+                ("error", "common_errors"),
+                ("action", "follow_up_actions"),
+            ):
+                for label, n in (value.get(member) or {}).items():
+                    sums.count(kind, label, _whole(n))
+                    label.encode()
+            sums.first = self._moment(value.get("first_invoked"))
+            sums.last = self._moment(value.get("last_invoked"))
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            self.anomalies.append(f"totals of {name!r} cannot be read: {error}"[:200])
+            return
+        self.skills[name] = sums
+
+    def _moment(self, text: object) -> str | None:
+        return clock.text(self._moment_us(text)) if isinstance(text, str) else None
+
+
+def replace(connection: Connection, lineage: int, difference: Mapping[str, _Sums]) -> None:
+    """Put a lineage's baseline in the place of the one before, in the transaction that is open."""
+    connection.execute(query("legacy.drop_baseline"), (lineage,))
+    for skill, more in difference.items():
+        connection.execute(
+            query("legacy.set_baseline"),
+            (lineage, skill, "total", "", more.n, more.completed, more.us, more.first, more.last),
+        )
+        for kind, counts in more.counts.items():
+            for label, n in counts.items():
+                connection.execute(
+                    query("legacy.set_baseline"),
+                    (lineage, skill, kind, label, n, 0, 0, None, None),
+                )
+
+
+def lines(connection: Connection, lineage: int) -> tuple[BaselineLine, ...]:
+    """The baseline of a lineage, by skill."""
+    return tuple(
+        BaselineLine(skill, n, completed, us / 1e6)
+        for skill, n, completed, us in connection.execute(
+            query("legacy.baseline_lines"), (lineage,)
+        )
+    )
+
+
+def negatives(difference: Mapping[str, _Sums]) -> list[str]:
+    """What the totals have less than the records: the file contradicts itself."""
+    found = []
+    for skill, more in sorted(difference.items()):
+        for name, value in (
+            ("total_invocations", more.n),
+            ("completed_invocations", more.completed),
+        ):
+            if value < 0:
+                found.append(f"{skill!r}: {name} is {-value} less than its records add up to")
+    return found
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != int(value):
+        raise ValueError(f"{value!r} is no whole number")
+    if abs(value) > 1 << 53:
+        raise ValueError(f"{value!r} is too large")
+    return int(value)

@@ -1,0 +1,180 @@
+"""The full comparison: every record of the file against every row of its history in the store.
+
+Contents, not counts: a record and a row are equal if the row gives back the very record. It reads
+the file again and the stored columns, and trusts neither the pass's counts nor the rows' digests.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from metrics_store import clock
+from metrics_store.legacy import record, stored
+from metrics_store.legacy.json_file import Record
+from metrics_store.legacy.moments import REPEATED
+from metrics_store.legacy.record import Refused, Understood
+from metrics_store.legacy.report import Comparison, Mismatch
+from metrics_store.legacy.scratch import Scratch
+from metrics_store.sqlite import Connection
+from metrics_store.store import MetricsStore
+
+_BATCH = 2000
+_EXAMPLES = 20
+
+
+class Comparing:
+    """Compares one file with a store.
+
+    Args:
+        store: where its records are.
+        lineage: the history they belong to.
+        scratch: how often the pass saw each key.
+        understand: reads a record; called for every record, in order.
+        each: called with every record that is in the store, for the totals.
+        only_stored: called with every row whose record the file no longer has.
+    """
+
+    def __init__(
+        self,
+        store: MetricsStore,
+        lineage: int,
+        scratch: Scratch,
+        understand: Callable[[Record], Understood],
+        each: Callable[[Understood], None],
+        only_stored: Callable[[stored.StoredRow], None],
+        tick: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._lineage = lineage
+        self._scratch = scratch
+        self._understand = understand
+        self._each = each
+        self._only_stored = only_stored
+        self._tick = tick
+        self._compared = 0
+        self._equal = 0
+        self._accounted = 0
+        self._explained: Counter[str] = Counter()
+        self._unexplained: Counter[str] = Counter()
+        self._examples: list[Mismatch] = []
+
+    def run(self, records: Iterator[Record]) -> Comparison:
+        """Compare everything."""
+        self._scratch.forget_contested()
+        while batch := list(islice(records, _BATCH)):
+            self._batch(batch)
+            self._tick()
+        with self._store.database.read() as connection:
+            for key in self._scratch.contested_keys(""):
+                self._several(connection, key)
+            self._rest(connection)
+        examples = sorted(self._examples, key=lambda m: m.explained)[:_EXAMPLES]
+        return Comparison(
+            self._compared,
+            self._equal,
+            dict(self._explained),
+            dict(self._unexplained),
+            tuple(examples),
+        )
+
+    def _batch(self, records: Sequence[Record]) -> None:
+        single: list[Understood] = []
+        for element in records:
+            try:
+                u = self._understand(element)
+            except Refused:
+                continue
+            self._compared += 1
+            self._each(u)
+            times, _ = self._scratch.seen(u.raw_invoked_at, u.key)
+            if times == 1:
+                single.append(u)
+            else:
+                self._scratch.contest(element.position, u)
+        ids = [record.row_id(u.key, u.raw_invoked_at, 1) for u in single]
+        with self._store.database.read() as connection:
+            found = stored.by_id(connection, ids)
+        for u, row_id in zip(single, ids, strict=True):
+            row = found.get(row_id)
+            if row is None:
+                self._differ("only_in_file", False, "", u, None)
+            else:
+                self._accounted += 1
+                self._one(u, row)
+
+    def _one(self, u: Understood, row: stored.StoredRow) -> None:
+        content = record.content_of(row) if row["legacy"] else ""
+        if content != u.content:
+            if u.pending and not stored.is_pending(row):
+                self._differ("store_ahead", True, "it ended after the file was written", u, row)
+            else:
+                self._differ("different", False, "", u, row)
+        elif row["invoked_at"] != clock.text(u.invoked_us) and not _is_repeated(u):
+            self._differ("moment", False, "the same text stands for another moment", u, row)
+        else:
+            self._equal += 1
+
+    def _several(self, connection: Connection, key: str) -> None:
+        """A key with several records: pair equal ones, then the rest in order."""
+        records = [u for _, n, u in self._scratch.contested(key) for _ in range(n)]
+        rows = stored.of_key(connection, key, records[0].raw_invoked_at)
+        self._accounted += len(rows)
+        by_content: dict[str, list[stored.StoredRow]] = {}
+        for row, content in zip(rows, stored.contents(rows), strict=True):
+            by_content.setdefault(content, []).append(row)
+        left = []
+        for u in records:
+            equal = by_content.get(u.content)
+            if equal:
+                self._one(u, equal.pop())
+            else:
+                left.append(u)
+        rest = [row for same in by_content.values() for row in same]
+        for u in left:
+            if rest:
+                self._one(u, rest.pop(0))
+            else:
+                self._differ("only_in_file", False, "", u, None)
+        for row in rest:
+            self._lost(row)
+
+    def _rest(self, connection: Connection) -> None:
+        """Rows of this history that no record of the file accounts for."""
+        for row in stored.of_lineage(connection, self._lineage):
+            legacy = json.loads(str(row["legacy"]))
+            raw = legacy["invoked_at"]
+            key = record.key_of(str(row["skill_name"]), raw, row["workflow_path"])
+            if self._scratch.seen(raw, key)[0] == 0:
+                self._lost(row)
+
+    def _lost(self, row: stored.StoredRow) -> None:
+        self._only_stored(row)
+        self._differ(
+            "only_in_store", True, "the file no longer has it; absence is not deletion", None, row
+        )
+
+    def _differ(
+        self,
+        kind: str,
+        explained: bool,
+        explanation: str,
+        u: Understood | None,
+        row: stored.StoredRow | None,
+    ) -> None:
+        (self._explained if explained else self._unexplained)[kind] += 1
+        if len(self._examples) >= 10 * _EXAMPLES:
+            return
+        name = u.skill_name if u is not None else str(row["skill_name"]) if row else ""
+        in_store = record.content_of(row) if row is not None and row["legacy"] else None
+        self._examples.append(
+            Mismatch(
+                kind, explained, explanation, name, None if u is None else u.content, in_store
+            )
+        )
+
+
+def _is_repeated(u: Understood) -> bool:
+    return any(flag == REPEATED for flag, _ in u.flags)

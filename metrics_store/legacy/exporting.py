@@ -1,0 +1,123 @@
+"""Writing the legacy JSON format from a store, as the legacy tracker writes it, in a stream."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import TextIO
+
+from metrics_store import clock
+from metrics_store.legacy import record, stored
+from metrics_store.legacy.moments import local_zone
+from metrics_store.reports import Reports
+from metrics_store.results import Result
+from metrics_store.sql import query
+from metrics_store.sqlite import Connection
+from metrics_store.timeline import zone_named
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport(Result):
+    """What was written.
+
+    Args:
+        records: elements of ``invocations``.
+        pending: of these, those in flight.
+        skills: totals.
+        zone: the zone of the naive moments.
+    """
+
+    records: int
+    pending: int
+    skills: int
+    zone: str
+
+
+def export_legacy(store: Reports, target: TextIO, *, zone: str | None = None) -> ExportReport:
+    """Write everything the legacy format can hold: all invocations and the classic totals.
+
+    A record that came from a legacy file is written as it was. Session ids, projects and
+    attributes stay behind: one unknown member makes the legacy tracker drop its whole history.
+
+    Args:
+        store: the store.
+        target: where to; text, one piece at a time, in bounded memory.
+        zone: the zone of the naive moments; by default the one of the first file that was taken
+            in, else this machine's.
+    """
+    with store.database.read() as connection:
+        if zone is None:
+            row = connection.execute(query("legacy.source_zone")).fetchone()
+            zone = row[0] if row else local_zone()
+        place = zone_named(zone)
+        target.write('{\n  "invocations": ')
+        records, pending = _write_records(connection, target, place)
+        target.write(',\n  "skills": ')
+        skills = _write_totals(connection, target, place)
+        now = _naive(clock.text(store.database.clock.now_us()), place)
+        target.write(f',\n  "last_updated": {json.dumps(now)}\n}}')
+    return ExportReport(records, pending, skills, zone)
+
+
+def _write_records(connection: Connection, target: TextIO, place: tzinfo) -> tuple[int, int]:
+    n = pending = 0
+    for row in stored.every(connection):
+        target.write(",\n    " if n else "[\n    ")
+        target.write(_indented(_legacy_record(row, place), 4))
+        n += 1
+        pending += stored.is_pending(row)
+    target.write("\n  ]" if n else "[]")
+    return n, pending
+
+
+def _write_totals(connection: Connection, target: TextIO, place: tzinfo) -> int:
+    n = 0
+    for row in connection.execute(query("legacy.export_totals")):
+        name, total, completed, abandoned, seconds, *counts, first, last, rate, average = row
+        paths, errors, actions = (json.loads(text) for text in counts)
+        totals = {
+            "skill_name": name,
+            "total_invocations": total,
+            "completed_invocations": completed,
+            "abandoned_invocations": abandoned,
+            "total_duration_seconds": seconds,
+            "workflow_paths": paths,
+            "common_errors": errors,
+            "follow_up_actions": actions,
+            "first_invoked": _naive(first, place),
+            "last_invoked": _naive(last, place),
+            "completion_rate": rate,
+            "avg_duration_seconds": average,
+        }
+        target.write(",\n    " if n else "{\n    ")
+        target.write(f"{json.dumps(name)}: {_indented(totals, 4)}")
+        n += 1
+    target.write("\n  }" if n else "{}")
+    return n
+
+
+def _legacy_record(row: stored.StoredRow, place: tzinfo) -> dict[str, object]:
+    if row["legacy"]:
+        return record.legacy_record(row)
+    us = row["duration_us"]
+    return {
+        "skill_name": row["skill_name"],
+        "invoked_at": _naive(str(row["invoked_at"]), place),
+        "workflow_path": row["workflow_path"],
+        "completed": row["outcome"] == "completed",
+        "duration_seconds": None if us is None else int(str(us)) / 1e6,
+        "follow_up_actions": json.loads(str(row["follow_up_actions"])),
+        "error_type": row["error_type"],
+    }
+
+
+def _naive(moment: str | None, place: tzinfo) -> str | None:
+    if moment is None:
+        return None
+    local = clock.to_datetime(clock.parse(moment)).astimezone(place)
+    return local.replace(tzinfo=None).isoformat()
+
+
+def _indented(value: object, by: int) -> str:
+    return json.dumps(value, indent=2).replace("\n", "\n" + " " * by)

@@ -1,0 +1,142 @@
+"""Moments of a legacy file: naive local time, read in the zone the file was written in.
+
+An hour that comes twice when summer time ends is told apart by the order in the file: the log is
+written in the order of starts, so a step back within that hour is the second time around.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+
+from metrics_store import clock
+from metrics_store.errors import InvalidQuery, InvalidValue
+from metrics_store.timeline import zone_named
+
+#: The flag of a moment within an hour that came twice.
+REPEATED = "repeated_hour"
+_SKIPPED = "skipped_hour"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A moment of the file.
+
+    Args:
+        us: microseconds since 1970, UTC.
+        flag: ``repeated_hour`` or ``skipped_hour``, else empty.
+        naive: whether the text bore no offset.
+    """
+
+    us: int
+    flag: str
+    naive: bool
+
+
+class ZoneReader:
+    """Reads the moments of one file in their order.
+
+    Args:
+        zone: an IANA name.
+
+    Raises:
+        InvalidQuery: there is no such zone.
+    """
+
+    def __init__(self, zone: str) -> None:
+        self.zone = zone
+        self._place: tzinfo = zone_named(zone)
+        self._utc = self._place is UTC
+        self._last: datetime | None = None
+        self._second_time = False
+        self._hour: tuple[datetime, timedelta] | None = None
+
+    def read(self, text: str) -> Read:
+        """Read a moment.
+
+        Raises:
+            ValueError: it is no ISO 8601 moment, or outside the years 1 to 9999 in UTC.
+        """
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None:
+            return Read(_checked(clock.of_datetime(moment)), "", False)
+        if self._utc:
+            return Read(_checked(clock.of_datetime(moment.replace(tzinfo=UTC))), "", True)
+        return self._local(moment)
+
+    def _local(self, moment: datetime) -> Read:
+        hour = moment.replace(minute=0, second=0, microsecond=0)
+        known = self._hour
+        if known is not None and known[0] == hour:
+            # Offsets change on some minute of an hour at most a few times a year; the hour before
+            # was found to be a plain one.
+            self._last, self._second_time = moment, False
+            return Read(_checked(_utc_us(moment, known[1])), "", True)
+        first, second = self._offset(moment, 0), self._offset(moment, 1)
+        if first == second:
+            if self._plain(hour, first):
+                self._hour = (hour, first)
+            self._last, self._second_time = moment, False
+            return Read(_checked(_utc_us(moment, first)), "", True)
+        if first < second:
+            # A local time that never was; the offset before the change is as good as any.
+            self._last, self._second_time = moment, False
+            return Read(_checked(_utc_us(moment, first)), _SKIPPED, True)
+        stepped_back = self._last is not None and moment < self._last
+        if stepped_back and self._last is not None and self._ambiguous(self._last):
+            self._second_time = True
+        self._last = moment
+        offset = second if self._second_time else first
+        return Read(_checked(_utc_us(moment, offset)), REPEATED, True)
+
+    def _ambiguous(self, moment: datetime) -> bool:
+        return self._offset(moment, 0) > self._offset(moment, 1)
+
+    def _plain(self, hour: datetime, offset: timedelta) -> bool:
+        end = hour + timedelta(minutes=59, seconds=59)
+        return all(self._offset(m, fold) == offset for m in (hour, end) for fold in (0, 1))
+
+    def _offset(self, moment: datetime, fold: int) -> timedelta:
+        offset = moment.replace(tzinfo=self._place, fold=fold).utcoffset()
+        return offset if offset is not None else timedelta(0)
+
+
+def local_zone() -> str:
+    """The IANA name of this machine's zone.
+
+    Raises:
+        InvalidValue: the machine does not tell; name it with ``--zone``.
+    """
+    candidates = [os.environ.get("TZ", "").lstrip(":")]
+    if sys.platform != "win32":
+        link = os.path.realpath("/etc/localtime")
+        # Without the file the C library's time is UTC.
+        candidates.append(link.partition("zoneinfo/")[2] if os.path.exists(link) else "UTC")
+        try:
+            candidates.append(Path("/etc/timezone").read_text(encoding="utf-8").strip())
+        except OSError:
+            pass
+    for name in candidates:
+        try:
+            if name and not name.startswith("/"):
+                zone_named(name)
+                return name
+        except InvalidQuery:
+            continue
+    raise InvalidValue(
+        "the time zone of this machine has no name",
+        hint="Say in which zone the file was written: --zone Europe/Berlin.",
+    )
+
+
+def _utc_us(moment: datetime, offset: timedelta) -> int:
+    return clock.of_datetime(moment.replace(tzinfo=UTC)) - offset // timedelta(microseconds=1)
+
+
+def _checked(us: int) -> int:
+    if not clock.MIN_US <= us <= clock.MAX_US:
+        raise ValueError("outside the years 1 to 9999 in UTC")
+    return us

@@ -1,0 +1,84 @@
+"""What the store has of a legacy file's records."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from metrics_store.legacy import record
+from metrics_store.sql import query
+from metrics_store.sqlite import Connection
+
+_COLUMNS = (
+    "id",
+    "skill_name",
+    "invoked_at",
+    "workflow_path",
+    "session_id",
+    "outcome",
+    "duration_us",
+    "error_type",
+    "follow_up_actions",
+    "attributes",
+    "legacy",
+)
+
+StoredRow = Mapping[str, object]
+
+
+def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, StoredRow]:
+    """Rows of the given ids, ended or in flight."""
+    found = connection.execute(query("legacy.stored"), (json.dumps(ids),)).fetchall()
+    return {row[0]: dict(zip(_COLUMNS, row, strict=True)) for row in found}
+
+
+def of_key(connection: Connection, key: str, raw_invoked_at: str) -> list[StoredRow]:
+    """The rows of a key, by their ordinal from 1 on."""
+    rows: list[StoredRow] = []
+    step = 4
+    while True:
+        ids = [
+            record.row_id(key, raw_invoked_at, ordinal)
+            for ordinal in range(len(rows) + 1, len(rows) + step + 1)
+        ]
+        found = by_id(connection, ids)
+        for row_id in ids:
+            if row_id not in found:
+                return rows
+            rows.append(found[row_id])
+        step = min(step * 4, 1000)
+
+
+def of_lineage(connection: Connection, lineage: int) -> Iterator[StoredRow]:
+    """Every row that came from the files of a lineage."""
+    for row in connection.execute(query("legacy.all_of_lineage"), (lineage,)):
+        yield dict(zip(_COLUMNS, row, strict=True))
+
+
+def every(connection: Connection) -> Iterator[StoredRow]:
+    """Every row, ended or in flight, in the order of starts; in bounded memory."""
+    streams = (
+        connection.execute(query(f"legacy.export_{part}")) for part in ("log", "inflight")
+    )
+    # id, skill_name, invoked_at: the moment comes first in the order.
+    for row in heapq.merge(*streams, key=lambda row: (row[2], row[1])):
+        yield dict(zip(_COLUMNS, row, strict=True))
+
+
+def source_of(row: StoredRow) -> int | None:
+    """The legacy source a row came from; None if it came from elsewhere."""
+    if not row["legacy"]:
+        return None
+    source = json.loads(str(row["legacy"])).get("source")
+    return int(source) if source is not None else None
+
+
+def is_pending(row: StoredRow) -> bool:
+    """Whether a row is in flight."""
+    return row["outcome"] is None
+
+
+def contents(rows: Iterable[StoredRow]) -> list[str]:
+    """The canonical text of the records that rows came from; empty for rows of other origin."""
+    return [record.content_of(row) if row["legacy"] else "" for row in rows]

@@ -1,0 +1,1 @@
+"""The looks: numbers, tables and JSON as they are written to a terminal or a pipe."""

@@ -1,0 +1,137 @@
+-- Taking in legacy files.
+
+-- name: source_of_path
+-- What is known of a file.
+SELECT id, lineage, zone, shape, last_updated FROM legacy_source WHERE path = ?;
+
+-- name: add_source
+-- Note a file; it begins a lineage of its own.
+INSERT INTO legacy_source (path, lineage, zone, shape, added_at)
+VALUES (?, 0, ?, ?, ?) RETURNING id;
+
+-- name: begin_lineage
+-- A source that shares nothing with an earlier one is the first of its lineage.
+UPDATE legacy_source SET lineage = id WHERE id = ? AND lineage = 0;
+
+-- name: join_lineage
+-- A file that shares records with another is a copy of the same history.
+UPDATE legacy_source SET lineage = ?1 WHERE lineage = ?2;
+
+-- name: drop_baseline
+-- Forget what the totals of a lineage added.
+DELETE FROM legacy_baseline WHERE lineage = ?;
+
+-- name: update_source
+-- Note the file's shape and its own word on when it was written.
+UPDATE legacy_source SET shape = ?, last_updated = ? WHERE id = ?;
+
+-- name: lineage_update
+-- The newest word of a lineage on when its file was written.
+SELECT max(last_updated) FROM legacy_source WHERE lineage = ?;
+
+-- name: unfinished_pass
+-- The pass over the same content that was cut short.
+SELECT id, position, stage, settled_key, counts FROM legacy_pass
+WHERE source_id = ? AND sha256 = ? AND finished_at IS NULL ORDER BY id DESC LIMIT 1;
+
+-- name: begin_pass
+-- Begin a pass.
+INSERT INTO legacy_pass
+    (source_id, sha256, size, copy_path, started_at, position, stage, settled_key, counts)
+VALUES (?, ?, ?, ?, ?, 0, 'streaming', '', ?) RETURNING id;
+
+-- name: checkpoint
+-- Note how far a pass is, in the transaction of what it wrote.
+UPDATE legacy_pass SET position = ?, stage = ?, settled_key = ?, counts = ? WHERE id = ?;
+
+-- name: finish_pass
+-- Note what a pass came to.
+UPDATE legacy_pass SET stage = 'finished', finished_at = ?, report = ? WHERE id = ?;
+
+-- name: abandon_passes
+-- Earlier passes over a content that is no longer there will not be finished.
+UPDATE legacy_pass SET stage = 'finished', finished_at = ?
+WHERE source_id = ? AND finished_at IS NULL AND id <> ?;
+
+-- name: stored
+-- What the store has of ids given as a JSON array, ended or in flight.
+SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
+       follow_up_actions, attributes, legacy
+FROM skill_invocation WHERE id IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]', attributes,
+       legacy
+FROM skill_inflight WHERE id IN (SELECT value FROM json_each(?1));
+
+-- name: quarantine
+-- Keep a text that cannot be a row; the same text of the same file only once.
+INSERT INTO legacy_quarantine
+    (source_id, digest, ordinal, pass_id, position, reason, detail, raw)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source_id, digest, ordinal) DO NOTHING;
+
+-- name: flag
+-- Note something about a record that was taken in.
+INSERT INTO legacy_flag (invocation_id, flag, detail, pass_id, position) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (invocation_id, flag) DO NOTHING;
+
+-- name: all_of_lineage
+-- Every row that came from a legacy file of a lineage, ended or in flight.
+SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
+       follow_up_actions, attributes, legacy
+FROM skill_invocation WHERE origin = 'legacy'
+  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
+UNION ALL
+SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]', attributes,
+       legacy
+FROM skill_inflight WHERE origin = 'legacy'
+  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
+
+-- name: set_baseline
+-- What the totals of a lineage add to one number of one skill.
+INSERT INTO legacy_baseline
+    (lineage, skill_name, kind, label, n, completed, duration_us, first_at, last_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: baseline_lines
+-- The baseline of a lineage, by skill.
+SELECT skill_name, n, completed, duration_us FROM legacy_baseline
+WHERE lineage = ? AND kind = 'total' ORDER BY n DESC, skill_name;
+
+-- name: export_log
+-- Every row of the log, in the order of starts, straight from the index.
+SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
+       follow_up_actions, attributes, legacy
+FROM skill_invocation INDEXED BY skill_invocation_by_time ORDER BY invoked_at, skill_name, seq;
+
+-- name: export_inflight
+-- Everything in flight, in the order of starts.
+SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]', attributes,
+       legacy
+FROM skill_inflight ORDER BY invoked_at, skill_name, id;
+
+-- name: export_totals
+-- The classic totals of every skill.
+SELECT skill_name, total_invocations, completed_invocations, abandoned_invocations,
+       total_duration_seconds, workflow_paths, common_errors, follow_up_actions, first_invoked,
+       last_invoked, completion_rate, avg_duration_seconds
+FROM skill_metrics ORDER BY skill_name;
+
+-- name: source_zone
+-- The zone of the source that was taken in first.
+SELECT zone FROM legacy_source ORDER BY id LIMIT 1;
+
+-- name: quarantine_of
+-- What of a source is kept apart, by position.
+SELECT position, reason, detail, substr(raw, 1, 200) FROM legacy_quarantine
+WHERE source_id = ? ORDER BY position, id LIMIT ?;
+
+-- name: flags_of
+-- What was noteworthy about the records of a source, by position.
+SELECT position, invocation_id, flag, detail FROM legacy_flag
+WHERE pass_id IN (SELECT id FROM legacy_pass WHERE source_id = ?)
+ORDER BY position, flag LIMIT ?;
+
+-- name: lineages_of
+-- The lineages of sources given as a JSON array.
+SELECT DISTINCT lineage FROM legacy_source WHERE id IN (SELECT value FROM json_each(?));
