@@ -6,8 +6,9 @@ import os
 import threading
 
 from metrics_store.errors import MetricsStoreError
+from metrics_store.records import BatchResult
 from metrics_store.settings import Settings
-from metrics_store.store import BatchResult, MetricsStore
+from metrics_store.store import MetricsStore
 from metrics_store.tracking import OpenInvocation
 
 __version__ = "0.1.0"

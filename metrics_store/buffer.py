@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self, Unpack
 
 from metrics_store.clock import Clock
-from metrics_store.errors import InvalidValue, MetricsStoreError, StoreClosed
+from metrics_store.errors import InvalidValue, MetricsStoreError, StoreClosed, WriteError
 from metrics_store.records import Record, row_of
 from metrics_store.rows import Row
 
@@ -71,6 +71,7 @@ class Buffer:
         Raises:
             InvalidValue: it cannot be recorded.
             StoreClosed: the buffer was closed.
+            WriteError: the buffer is full because the store fails.
         """
         if os.getpid() != self._pid:
             self._start()  # what the parent took, the parent writes
@@ -78,9 +79,7 @@ class Buffer:
         with self._lock:
             if self._closed:
                 raise StoreClosed("this buffer")
-            while len(self._pending) >= self._max_pending:
-                self._push()
-                self._progress.wait(self._max_delay)
+            self._wait_for_room()
             self._pending.append(row)
         return row.id
 
@@ -122,6 +121,17 @@ class Buffer:
                 self._push()
             self._thread.join()
 
+    def _wait_for_room(self) -> None:
+        self._error = None if self._has_room() else self._error
+        while not self._has_room():
+            if self._error is not None:
+                raise self._error  # the store fails: the caller decides, and waits no longer
+            self._push()
+            self._progress.wait(self._max_delay)
+
+    def _has_room(self) -> bool:
+        return len(self._pending) + self._being_written < self._max_pending
+
     def _push(self) -> None:
         self._hurry = True
         self._work.notify()
@@ -149,6 +159,10 @@ class Buffer:
             self._commit(group)
         except MetricsStoreError as caught:
             error = caught
+        except Exception as caught:  # noqa: BLE001
+            # Whatever it was, the thread lives on and the records are kept for the next try.
+            error = WriteError(f"{type(caught).__name__}: {caught}")
+            error.__cause__ = caught
         with self._lock:
             self._being_written = 0
             if error is None:

@@ -12,29 +12,20 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeVar
-from weakref import WeakSet
 
-from metrics_store import location, pragmas, sqlite
+from metrics_store import forking, location, pragmas, sqlite
+from metrics_store.checkpoints import Checkpoints
 from metrics_store.clock import Clock
-from metrics_store.errors import SchemaError, SchemaNewer, StoreClosed
+from metrics_store.errors import ForkedInUse, SchemaError, SchemaNewer, StoreBusy, StoreClosed
+from metrics_store.readers import Kind, Readers
 from metrics_store.settings import Settings
 from metrics_store.sqlite import Connection, Value
 
 T = TypeVar("T")
 
-#: Commits between two looks at the WAL's size; a look is one stat().
-_LOOK_EVERY = 16
 
-
-class _Reader:
-    """A thread's reading connection; it goes away with its thread."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.depth = 0
-
-    def close(self) -> None:
-        self.connection.close()
+#: Seconds that a fork waits for what runs on a database to end.
+_FORK_PATIENCE = 5.0
 
 
 class Database:
@@ -56,44 +47,35 @@ class Database:
         self.schema_version = 0
         self._closed = False
         with location.OPENING:
+            forking.refuse_inherited(settings.database)
             self.path = location.prepare(
                 settings.database, create=create, allow_network=settings.allow_network_filesystem
             )
-            self._start()
-            self._writer: Connection | None = self._open_writer()
-
-    def _start(self) -> None:
-        self._pid = os.getpid()
-        self._lock = threading.Lock()
-        self._local = threading.local()
-        self._readers: WeakSet[_Reader] = WeakSet()
-        self._writer = None
-        self._checkpointer: Connection | None = None
-        self._commits = 0
-        self._wal_after_checkpoint = 0
+            self._pid = os.getpid()
+            self._lock = threading.Lock()
+            self._holder: int | None = None
+            self._readers = Readers(self._open_reader)
+            limit = round(settings.checkpoint_mb * 1024 * 1024)
+            self._checkpoints = Checkpoints(self.path, limit)
+            self._writer: Connection | None = self._open_writer(self._deadline())
+        forking.register(self)
 
     # Opening and closing
 
-    def _open_writer(self) -> Connection:
+    def _open_writer(self, deadline: int) -> Connection:
         connection = sqlite.connect(self.path)
         try:
-            self._patiently(lambda: pragmas.for_writing(connection, self.settings, self.path))
+            self._patiently(
+                lambda: pragmas.for_writing(connection, self.settings, self.path), deadline
+            )
         except sqlite.Error as error:
             connection.close()
             raise sqlite.translated(error, writing=False, where=self.path) from error
         except BaseException:
-            connection.close()
+            # A file that is not ours is left as it was: closing would fold its log back.
+            sqlite.close_untouched(connection, self.path)
             raise
         return connection
-
-    def _own(self) -> None:
-        if self._closed:
-            raise StoreClosed(self.path)
-        if os.getpid() != self._pid:
-            # A forked child that used or closed the parent's connection would commit its open
-            # transaction or drop its locks: the child keeps it for ever and opens its own.
-            _never_close(self._writer, self._checkpointer, *(r.connection for r in self._readers))
-            self._start()
 
     @property
     def closed(self) -> bool:
@@ -101,18 +83,58 @@ class Database:
         return self._closed
 
     def close(self) -> None:
-        """Close every connection of this process. Closing twice does nothing."""
+        """Close every connection of this process, once what runs on them has ended.
+
+        Closing twice does nothing.
+        """
         if self._closed:
             return
-        self._own()
+        if os.getpid() != self._pid:
+            self._closed = True  # what is open is the parent's
+            return
         with self._lock:
             self._closed = True
-            for reader in list(self._readers):
-                reader.close()
-            for connection in (self._checkpointer, self._writer):
-                if connection is not None:
-                    connection.close()
-            self._writer = self._checkpointer = None
+            self._readers.shut()
+            try:
+                self._close_connections()
+            finally:
+                self._readers.open()
+
+    def _close_connections(self) -> None:
+        self._readers.close()
+        self._checkpoints.close()
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def before_fork(self) -> bool:
+        """Close everything; False if somebody is inside and does not leave in time."""
+        if self._holder == threading.get_ident() or self._readers.in_view():
+            return False
+        if not self._lock.acquire(timeout=_FORK_PATIENCE):
+            return False
+        if not self._readers.shut(timeout=_FORK_PATIENCE):
+            self._lock.release()
+            return False
+        self._close_connections()
+        return True
+
+    def after_fork(self) -> None:
+        """Go on; connections are opened when they are next needed."""
+        self._pid = os.getpid()
+        self._readers.open()
+        self._lock.release()
+
+    def _own(self) -> None:
+        if self._closed:
+            raise StoreClosed(self.path)
+        if os.getpid() != self._pid:
+            forking.keep_for_ever(
+                self._writer,
+                self._checkpoints.connection,
+                *self._readers.connections(),
+            )
+            raise ForkedInUse(self.path)
 
     # Writing
 
@@ -120,7 +142,7 @@ class Database:
         """Run work in one transaction that holds the write lock from its start.
 
         Args:
-            work: gets the connection; it may be called again if the lock could not be had.
+            work: gets the connection.
             check_schema: refuse if another process has changed the schema.
 
         Raises:
@@ -129,8 +151,8 @@ class Database:
             DiskFull, OutcomeUnknown, WriteError: nothing was kept, or (OutcomeUnknown) perhaps.
         """
 
-        def transaction(connection: Connection) -> T:
-            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"))
+        def transaction(connection: Connection, deadline: int) -> T:
+            self._patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline)
             if check_schema:
                 self._check_schema(connection)
             result = work(connection)
@@ -151,51 +173,74 @@ class Database:
             As :meth:`write`.
         """
 
-        def statement(connection: Connection) -> int:
+        def statement(connection: Connection, deadline: int) -> int:
             relaxed = not flush and self.settings.durability == "full"
             if relaxed:
                 connection.execute("PRAGMA synchronous = NORMAL")
             try:
-                return self._patiently(lambda: connection.execute(sql, values)).rowcount
+                return self._patiently(lambda: connection.execute(sql, values), deadline).rowcount
             finally:
                 if relaxed:
                     connection.execute("PRAGMA synchronous = FULL")
 
         return self._written(statement)
 
-    def _written(self, work: Callable[[Connection], T]) -> T:
+    def _written(self, work: Callable[[Connection, int], T]) -> T:
         self._own()
-        started = self.clock.monotonic_us()
-        with self._lock:
+        deadline = self._deadline()
+        self._take_lock(deadline)
+        try:
+            self._holder = threading.get_ident()
             if self._closed:
                 raise StoreClosed(self.path)
             connection = self._writer
             if connection is None:
-                connection = self._writer = self._open_writer()
+                connection = self._writer = self._open_writer(deadline)
             try:
-                result = work(connection)
+                result = work(connection, deadline)
+            except sqlite.Error as error:
+                self._undo(connection, error)
+                raise self._translated(error) from error
             except BaseException as error:
                 self._undo(connection, error)
-                if isinstance(error, sqlite.Error):
-                    waited = (self.clock.monotonic_us() - started) / 1e6
-                    raise sqlite.translated(
-                        error, writing=True, where=self.path, waited=waited
-                    ) from error
                 raise
-            self._after_commit()
+            self._checkpoints.after_commit(connection)
             return result
+        finally:
+            self._holder = None
+            self._lock.release()
+
+    def _take_lock(self, deadline: int) -> None:
+        # Waiting for a thread of this process counts as waiting for another process does.
+        if self._lock.acquire(blocking=False):
+            return
+        left = max(0.0, (deadline - self.clock.monotonic_us()) / 1e6)
+        if not self._lock.acquire(timeout=left):
+            raise StoreBusy(f"{self.path}: waited {self.settings.busy_timeout:g} s")
 
     def _undo(self, connection: Connection, error: BaseException) -> None:
         if connection.in_transaction:
             with suppress(sqlite.Error):
                 connection.execute("ROLLBACK")
         if sqlite.code(error) in (10, 11) or connection.in_transaction:
-            # After an I/O error the page cache and the WAL index cannot be trusted: start anew.
+            # After an I/O error the page cache and the log's index cannot be trusted: start anew.
             connection.close()
             self._writer = None
 
+    def _translated(self, error: Exception) -> Exception:
+        if sqlite.code(error) == 1 and self.schema_version:
+            # "no such table": perhaps another process changed the schema.
+            with suppress(Exception), self.read(check_schema=False) as connection:
+                found = connection.execute("PRAGMA user_version").fetchone()[0]
+                if found != self.schema_version:
+                    return self.refusal(found)
+        waited = self.settings.busy_timeout
+        return sqlite.translated(error, writing=True, where=self.path, waited=waited)
+
     def _check_schema(self, connection: Connection) -> None:
-        found = self._patiently(lambda: connection.execute("PRAGMA user_version").fetchone()[0])
+        found = self._patiently(
+            lambda: connection.execute("PRAGMA user_version").fetchone()[0], self._deadline()
+        )
         if found != self.schema_version:
             raise self.refusal(found)
 
@@ -206,60 +251,18 @@ class Database:
             return SchemaNewer(detail)
         return SchemaError(detail, hint="It was rolled back meanwhile: open the store again.")
 
-    def _patiently(self, attempt: Callable[[], T]) -> T:
+    def _deadline(self) -> int:
+        return self.clock.monotonic_us() + round(self.settings.busy_timeout * 1e6)
+
+    def _patiently(self, attempt: Callable[[], T], deadline: int) -> T:
         """Try until a lock is had. Short jittered waits share a contended lock most fairly."""
-        deadline = 0
         while True:
             try:
                 return attempt()
             except sqlite.OperationalError as error:
-                if not sqlite.is_busy(error):
-                    raise
-                now = self.clock.monotonic_us()
-                deadline = deadline or now + round(self.settings.busy_timeout * 1e6)
-                if now >= deadline:
+                if not sqlite.is_busy(error) or self.clock.monotonic_us() >= deadline:
                     raise
                 self.clock.sleep(random.uniform(0.0005, 0.002))
-
-    # Checkpoints
-
-    def _after_commit(self) -> None:
-        self._commits += 1
-        if self._commits % _LOOK_EVERY:
-            return
-        limit = round(self.settings.checkpoint_mb * 1024 * 1024)
-        # A reader may keep the WAL from being folded back whole: then wait for as much again.
-        if self._wal_size() >= self._wal_after_checkpoint + limit:
-            self._checkpoint()
-
-    def _wal_size(self) -> int:
-        try:
-            return os.stat(self.path + "-wal").st_size
-        except OSError:
-            return 0
-
-    def _checkpoint(self) -> None:
-        """Fold the WAL back while holding the write lock, so that no commit can reset it."""
-        writer = self._writer
-        if writer is None:
-            return
-        if self._checkpointer is None:
-            self._checkpointer = sqlite.connect(self.path)
-            pragmas.for_checkpoints(self._checkpointer)
-        try:
-            writer.execute("BEGIN IMMEDIATE")
-        except sqlite.OperationalError:
-            return  # another process is writing: it looks at the size too
-        try:
-            _, in_wal, folded = self._checkpointer.execute(
-                "PRAGMA wal_checkpoint(PASSIVE)"
-            ).fetchone()
-            self._wal_after_checkpoint = 0 if in_wal == folded else self._wal_size()
-        except sqlite.Error:
-            # The records are safe in the WAL; a lasting fault shows at the next write.
-            self._wal_after_checkpoint = self._wal_size()
-        finally:
-            writer.execute("ROLLBACK")
 
     # Reading
 
@@ -275,44 +278,23 @@ class Database:
             ReadError, CorruptStore, StoreBusy: the store cannot be read.
         """
         self._own()
-        reader = self._reader("guarded" if guarded else "reader")
-        connection = reader.connection
         try:
-            if reader.depth == 0:
-                connection.execute("BEGIN")
-            reader.depth += 1
-            try:
-                if check_schema and reader.depth == 1:
+            with self._readers.view("guarded" if guarded else "reader") as (connection, new):
+                if check_schema and new:
                     self._check_schema(connection)
                 yield connection
-            finally:
-                reader.depth -= 1
-                if reader.depth == 0 and connection.in_transaction:
-                    connection.execute("COMMIT")
         except sqlite.Error as error:
             raise sqlite.translated(error, writing=False, where=self.path) from error
 
-    def _reader(self, kind: str) -> _Reader:
-        reader: _Reader | None = getattr(self._local, kind, None)
-        if reader is None:
-            connection = sqlite.connect(self.path, read_only=kind == "guarded")
-            try:
-                self._patiently(lambda: pragmas.for_reading(connection, self.settings))
-            except sqlite.Error as error:
-                connection.close()
-                raise sqlite.translated(error, writing=False, where=self.path) from error
-            reader = _Reader(connection)
-            setattr(self._local, kind, reader)
-            self._readers.add(reader)
-        if kind == "guarded":
-            # None while BEGIN and COMMIT are ours; set around the other one's statements.
-            reader.connection.set_authorizer(None)
-        return reader
-
-
-def _never_close(*connections: Connection | None) -> None:
-    import ctypes
-
-    for connection in connections:
-        if connection is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+    def _open_reader(self, kind: Kind) -> Connection:
+        if self._closed:
+            raise StoreClosed(self.path)
+        connection = sqlite.connect(self.path, read_only=kind == "guarded")
+        try:
+            self._patiently(
+                lambda: pragmas.for_reading(connection, self.settings), self._deadline()
+            )
+        except sqlite.Error:
+            connection.close()
+            raise
+        return connection

@@ -42,7 +42,7 @@ def _rebuild(
     return error
 
 
-# When the caller's words are off ---------------------------------------------------------------
+# When the caller's words are off --------------------------------------------------------------
 
 
 class UsageError(MetricsStoreError):
@@ -63,7 +63,7 @@ class InvalidQuery(UsageError, ValueError):
     """The query is not usable."""
 
 
-# When a store is opened --------------------------------------------------------------------------
+# When a store is opened -----------------------------------------------------------------------
 
 
 class OpenError(MetricsStoreError):
@@ -97,7 +97,17 @@ class StoreNotWritable(OpenError):
 class UnsafeFilesystem(OpenError):
     """The file is on a network file system, where SQLite's locks cannot be trusted."""
 
-    default_hint = "Use a local disk, or set allow_network_filesystem=true if only one host uses it."
+    default_hint = (
+        "Use a local disk, or set allow_network_filesystem=true if only one host uses it."
+    )
+
+
+class ForkedInUse(OpenError):
+    """This process was forked while the store was in use, and cannot use it safely."""
+
+    default_hint = (
+        "Start it with exec (subprocess, multiprocessing's spawn), or fork while nobody writes."
+    )
 
 
 class StoreClosed(MetricsStoreError):
@@ -106,7 +116,7 @@ class StoreClosed(MetricsStoreError):
     default_hint = "Open a new MetricsStore; a closed one is not opened again."
 
 
-# When the schema is looked at ----------------------------------------------------------------------
+# When the schema is looked at -----------------------------------------------------------------
 
 
 class SchemaError(MetricsStoreError):
@@ -141,7 +151,7 @@ class MigrationFailed(SchemaError):
     """A migration failed, and nothing of it was kept."""
 
 
-# When the store is written or read -----------------------------------------------------------------
+# When the store is written or read ------------------------------------------------------------
 
 
 class WriteError(MetricsStoreError):
@@ -186,7 +196,11 @@ class ReadError(MetricsStoreError):
     """The store could not be read."""
 
 
-# When a legacy file is taken in ----------------------------------------------------------------------
+class ExportFailed(ReadError):
+    """The file could not be written; what was there is as it was."""
+
+
+# When a legacy file is taken in ---------------------------------------------------------------
 
 
 class LegacyFileError(MetricsStoreError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from metrics_store import clock, rows
 from metrics_store.errors import InvalidQuery
@@ -16,17 +16,16 @@ from metrics_store.results import (
     WorkflowPath,
 )
 from metrics_store.sql import query
-from metrics_store.sqlite import Connection, OperationalError
+from metrics_store.sqlite import Connection, OperationalError, code
 
 _AFTER_ALL = "~"  # sorts after every moment
+_LAST_SEQ = (1 << 63) - 1
 
 
 def page(
     connection: Connection, filters: Mapping[str, str | None], limit: int, after: str | None
 ) -> Page:
     """A page of the log, newest first; see ``Reports.invocations``."""
-    if limit < 1:
-        raise InvalidQuery(f"limit {limit}", hint="It is 1 or more.")
     since, until = _bounds(connection, filters)
     last_at, last_skill, last_seq = _cursor(after)
     found = connection.execute(
@@ -46,45 +45,42 @@ def page(
     return Page(logged, _cursor_after(logged[-1]) if more else None)
 
 
-def logged_invocation(row: Sequence[object]) -> LoggedInvocation:
-    """A row of the log as :data:`reports.page` selects it."""
-    seq, *plain, completed, duration, error, actions, origin, attributes = row
+#: The columns of ``reports.page``, in its order.
+_Logged = tuple[
+    int, str, str, str, str | None, str | None, str | None, str | None, str, int, float | None,
+    str | None, str, str, str | None,
+]  # fmt: skip
+
+
+def logged_invocation(row: _Logged) -> LoggedInvocation:
+    """A row of the log as ``reports.page`` selects it."""
     return LoggedInvocation(
-        seq,  # type: ignore[arg-type]
-        *plain,  # type: ignore[arg-type]
-        bool(completed),
-        duration,  # type: ignore[arg-type]
-        error,  # type: ignore[arg-type]
-        tuple(json.loads(str(actions))),
-        origin,  # type: ignore[arg-type]
-        json.loads(str(attributes)) if attributes else {},
+        *row[:9],
+        completed=bool(row[9]),
+        duration_seconds=row[10],
+        error_type=row[11],
+        follow_up_actions=tuple(json.loads(row[12])),
+        origin=row[13],
+        attributes=json.loads(row[14]) if row[14] else {},
     )
 
 
 def in_flight(connection: Connection, skill_name: str | None, limit: int) -> list[InFlight]:
     """What has started and not ended, the latest first."""
-    return [
-        InFlight(*plain, json.loads(attributes) if attributes else {}, beat)
-        for *plain, attributes, beat in connection.execute(
-            query("reports.in_flight"), (skill_name, limit)
-        )
-    ]
+    found = connection.execute(query("reports.in_flight"), (skill_name, limit)).fetchall()
+    return [InFlight(*(*row[:7], json.loads(row[7]) if row[7] else {}, row[8])) for row in found]
 
 
 def session_skills(connection: Connection, session_id: str) -> list[SessionSkill]:
     """What one session did, the most used skill first."""
-    return [
-        SessionSkill(*plain, total / 1e6)
-        for *plain, total in connection.execute(query("reports.session_skills"), (session_id,))
-    ]
+    found = connection.execute(query("reports.session_skills"), (session_id,)).fetchall()
+    return [SessionSkill(*(*row[:7], row[7] / 1e6)) for row in found]
 
 
 def sessions(connection: Connection, limit: int) -> list[Session]:
     """The latest sessions."""
-    return [
-        Session(*plain, total / 1e6)
-        for *plain, total in connection.execute(query("reports.sessions"), (limit,))
-    ]
+    found = connection.execute(query("reports.sessions"), (limit,)).fetchall()
+    return [Session(*(*row[:7], row[7] / 1e6)) for row in found]
 
 
 def search(connection: Connection, text: str, fts: bool, limit: int) -> list[WorkflowPath]:
@@ -93,11 +89,11 @@ def search(connection: Connection, text: str, fts: bool, limit: int) -> list[Wor
         try:
             return _paths(connection, "reports.search_paths", text, limit)
         except OperationalError as error:
-            if "fts5" in str(error) or "no such column" in str(error) or "unterm" in str(error):
-                raise InvalidQuery(
-                    f"{text!r}: {error}", hint="See sqlite.org/fts5.html, or search without FTS."
-                ) from error
-            raise
+            if code(error) != 1:  # SQLITE_ERROR: the statement is ours, so the text is at fault
+                raise
+            raise InvalidQuery(
+                f"{text!r}: {error}", hint="See sqlite.org/fts5.html, or search without FTS."
+            ) from error
     # Each word in quotes is a word and never an operator; the last may be the beginning of one.
     words = [word.replace('"', '""') for word in text.replace("\0", " ").split()]
     match = " ".join(f'"{word}"*' for word in words)
@@ -139,9 +135,9 @@ def _cursor(after: str | None) -> tuple[str, str, int]:
     try:
         last_at, last_skill, last_seq = json.loads(after)
         if not (isinstance(last_at, str) and isinstance(last_skill, str)):
-            raise ValueError
-        return (last_at, last_skill, int(last_seq))
-    except (ValueError, TypeError) as error:
+            raise TypeError
+        return (last_at, last_skill, min(int(last_seq), _LAST_SEQ))
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidQuery(
             f"after is {after!r}", hint="Give what `next` of the page before said."
         ) from error

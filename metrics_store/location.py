@@ -15,8 +15,28 @@ from metrics_store.errors import OpenError, StoreNotFound, StoreNotWritable, Uns
 OPENING = threading.Lock()
 
 _NETWORK = frozenset(
-    "nfs nfs4 cifs smb smb2 smb3 smbfs afs ncpfs ceph glusterfs lustre fuse.sshfs fuse.s3fs "
-    "fuse.glusterfs fuse.rclone davfs fuse.davfs2 webdav afpfs".split()
+    [
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "afs",
+        "ncpfs",
+        "ceph",
+        "glusterfs",
+        "lustre",
+        "fuse.sshfs",
+        "fuse.s3fs",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "davfs",
+        "fuse.davfs2",
+        "webdav",
+        "afpfs",
+    ]
 )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypedDict, cast
 
 from metrics_store import clock, rows
 from metrics_store.errors import InvalidValue
 from metrics_store.rows import Duration, JsonObject, Row
+from metrics_store.sqlite import Value
 
 Outcome = Literal["completed", "failed", "abandoned"]
 
@@ -42,6 +44,21 @@ class Record(TypedDict, total=False):
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class BatchResult:
+    """What a batch added.
+
+    Args:
+        inserted: records that are new.
+        already_there: records whose id the log had before.
+        ids: the id of every record, in the order given.
+    """
+
+    inserted: int
+    already_there: int
+    ids: tuple[str, ...]
+
+
 _KEYS = frozenset(Record.__annotations__)
 
 
@@ -55,31 +72,30 @@ def row_of(now_us: int, skill_name: str, completed: object, fields: Record) -> R
         InvalidValue: a value cannot be recorded, or a key is unknown.
     """
     if not _KEYS.issuperset(fields):
-        unknown = ", ".join(sorted(set(fields) - _KEYS))
+        unknown = ", ".join(sorted(map(repr, set(fields) - _KEYS)))
         raise InvalidValue(f"unknown: {unknown}", hint="Put what is your own into attributes.")
-    get = fields.get
     name = rows.label("skill_name", skill_name)
-    lasted = rows.duration_us(get("duration_seconds"))
-    moment = get("invoked_at")
+    lasted = rows.duration_us(fields.get("duration_seconds"))
+    moment = fields.get("invoked_at")
     invoked = now_us - (lasted or 0) if moment is None else rows.moment_us("invoked_at", moment)
     ended = invoked + lasted if lasted is not None else (now_us if moment is None else None)
     if ended is not None and ended > clock.MAX_US:
         raise InvalidValue(f"it would end after the year 9999: {moment}")
-    given = get("invocation_id")
+    given = fields.get("invocation_id")
     return rows.row(
         clock.new_id(invoked) if given is None else rows.label("invocation_id", given),
         name,
         invoked,
         ended,
-        rows.optional("workflow_path", get("workflow_path")),
-        rows.optional("session_id", get("session_id")),
-        rows.optional("project_path", get("project_path")),
-        _outcome(get("outcome"), completed),
+        rows.optional("workflow_path", fields.get("workflow_path")),
+        rows.optional("session_id", fields.get("session_id")),
+        rows.optional("project_path", fields.get("project_path")),
+        _outcome(fields.get("outcome"), completed),
         lasted,
-        rows.optional("error_type", get("error_type")),
-        rows.actions_text(get("follow_up_actions")),
-        rows.label("origin", get("origin", "live")),
-        rows.object_text("attributes", get("attributes")),
+        rows.optional("error_type", fields.get("error_type")),
+        rows.actions_text(fields.get("follow_up_actions")),
+        rows.label("origin", fields.get("origin", "live")),
+        rows.object_text("attributes", fields.get("attributes")),
     )
 
 
@@ -107,3 +123,94 @@ def _outcome(outcome: object, completed: object) -> str:
     if completed is True or completed is False:
         return "completed" if completed else "failed"
     raise InvalidValue(f"completed is {completed!r}, not true or false")
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An invocation that was started: checked, with its id and its moments.
+
+    Args:
+        invoked_us: microseconds since 1970.
+        started_us: the monotonic clock's, to measure the duration by.
+        attributes: JSON text.
+    """
+
+    id: str
+    skill_name: str
+    invoked_us: int
+    started_us: int
+    workflow_path: str | None
+    session_id: str | None
+    project_path: str | None
+    attributes: str | None
+
+    @classmethod
+    def now(
+        cls,
+        now: clock.Clock,
+        skill_name: str,
+        workflow_path: str | None,
+        session_id: str | None,
+        project_path: str | os.PathLike[str] | None,
+        attributes: JsonObject | None,
+    ) -> Started:
+        """Check what the caller says, and read the clock.
+
+        Raises:
+            InvalidValue: a value cannot be recorded.
+        """
+        name = rows.label("skill_name", skill_name)
+        path = rows.optional("workflow_path", workflow_path)
+        session = rows.optional("session_id", session_id)
+        project = rows.optional("project_path", project_path)
+        extra = rows.object_text("attributes", attributes)
+        us = now.now_us()
+        return cls(clock.new_id(us), name, us, now.monotonic_us(), path, session, project, extra)
+
+    def in_flight(self, process: str) -> tuple[Value, ...]:
+        """The values of ``skills.start_invocation``: 0 stands for NULL."""
+        return (
+            self.id,
+            self.skill_name,
+            clock.text(self.invoked_us),
+            0 if self.workflow_path is None else self.workflow_path,
+            0 if self.session_id is None else self.session_id,
+            0 if self.project_path is None else self.project_path,
+            "live",
+            0 if self.attributes is None else self.attributes,
+            0,
+            process,
+        )
+
+    def ended(
+        self,
+        now: clock.Clock,
+        completed: bool,
+        follow_up_actions: Sequence[str] | None,
+        error_type: str | None,
+        duration_seconds: Duration,
+    ) -> Row:
+        """The log row of its end.
+
+        Raises:
+            InvalidValue: a value cannot be recorded.
+        """
+        lasted = rows.duration_us(duration_seconds)
+        if lasted is None:
+            # By the monotonic clock: the wall clock may have been set meanwhile.
+            lasted = max(0, now.monotonic_us() - self.started_us)
+        return rows.row(
+            self.id,
+            self.skill_name,
+            self.invoked_us,
+            self.invoked_us + lasted,
+            self.workflow_path,
+            self.session_id,
+            self.project_path,
+            "completed" if completed else "failed",
+            lasted,
+            rows.optional("error_type", error_type),
+            rows.actions_text(follow_up_actions),
+            "live",
+            self.attributes,
+        )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from metrics_store import listing, rows, sqlite, timeline, totals
+from metrics_store import clock, listing, rows, sqlite, timeline, totals
 from metrics_store.connection import Database
 from metrics_store.errors import InvalidQuery
 from metrics_store.results import (
@@ -25,6 +25,9 @@ from metrics_store.rows import Moment
 from metrics_store.sql import query
 from metrics_store.sqlite import Value
 from metrics_store.timeline import Bucket
+
+#: None of SQLite's, and SQLITE_ERROR, _READONLY, _TOOBIG, _MISMATCH, _RANGE, _AUTH.
+_CALLERS_FAULT = (0, 1, 8, 18, 20, 25, 23)
 
 
 class Reports:
@@ -57,6 +60,8 @@ class Reports:
         Returns:
             None if nothing was ever recorded of it.
         """
+        if not _is_text(skill_name):
+            return None
         with self._database.read() as connection:
             found = totals.of_skill(connection, skill_name)
             if found is None or not exact:
@@ -95,9 +100,7 @@ class Reports:
         Raises:
             InvalidQuery: the window, bucket or zone is not usable.
         """
-        now_us = (
-            self._database.clock.now_us() if now is None else rows.moment_us("now", now)
-        )
+        now_us = self._now_us(now)
         with self._database.read() as connection:
             return timeline.of_skill(connection, skill_name, now_us, time_window, bucket, zone)
 
@@ -108,21 +111,27 @@ class Reports:
             days: how many, the last one being today.
             now: the end, by default the present.
         """
-        now_us = (
-            self._database.clock.now_us() if now is None else rows.moment_us("now", now)
-        )
+        now_us = self._now_us(now)
         with self._database.read() as connection:
             return timeline.daily_counts(connection, now_us, days)
 
+    def _now_us(self, now: Moment) -> int:
+        if now is None:
+            return self._database.clock.now_us()
+        # Buckets end after the present, and must end before the calendar does.
+        return min(rows.moment_us("now", now), clock.MAX_US - 63 * 86_400 * clock.MICROSECONDS)
+
     def get_session_skills(self, session_id: str) -> list[SessionSkill]:
         """What one session did, the most used skill first."""
+        if not _is_text(session_id):
+            return []
         with self._database.read() as connection:
             return listing.session_skills(connection, session_id)
 
     def get_sessions(self, limit: int = 50) -> list[Session]:
         """The latest sessions."""
         with self._database.read() as connection:
-            return listing.sessions(connection, _positive(limit))
+            return listing.sessions(connection, _count(limit))
 
     def search_workflow_paths(
         self, text: str, *, fts: bool = False, limit: int = 100
@@ -137,8 +146,10 @@ class Reports:
         Raises:
             InvalidQuery: the text is not an FTS5 query.
         """
+        if not _is_text(text):
+            return []
         with self._database.read() as connection:
-            return listing.search(connection, text, fts, _positive(limit))
+            return listing.search(connection, text, fts, _count(limit))
 
     def invocations(
         self,
@@ -167,9 +178,7 @@ class Reports:
             InvalidQuery, InvalidValue: an argument is not usable.
         """
         if outcome not in (None, "completed", "failed", "abandoned"):
-            raise InvalidQuery(
-                f"outcome {outcome!r}", hint="It is completed, failed or abandoned."
-            )
+            raise InvalidQuery(f"outcome {outcome!r}", hint="It is completed, failed or abandoned.")
         filters = {
             "skill_name": skill_name,
             "session_id": session_id,
@@ -181,11 +190,15 @@ class Reports:
             "since": listing.moment_or_none("since", since),
             "until": listing.moment_or_none("until", until),
         }
+        if not all(_is_text(text) for text in filters.values() if text is not None):
+            return Page((), None)
         with self._database.read() as connection:
-            return listing.page(connection, filters, limit, after)
+            return listing.page(connection, filters, _count(limit), after)
 
     def get_invocation(self, invocation_id: str) -> LoggedInvocation | None:
         """A row of the log; None if there is none of that id."""
+        if not _is_text(invocation_id):
+            return None
         with self._database.read() as connection:
             row = connection.execute(query("reports.one_invocation"), (invocation_id,)).fetchone()
             return None if row is None else listing.logged_invocation(row)
@@ -193,7 +206,7 @@ class Reports:
     def in_flight(self, skill_name: str | None = None, limit: int = 1000) -> list[InFlight]:
         """What has started and not ended, the latest first."""
         with self._database.read() as connection:
-            return listing.in_flight(connection, skill_name, _positive(limit))
+            return listing.in_flight(connection, skill_name, _count(limit))
 
     def query(
         self, sql: str, params: Sequence[Value] | Mapping[str, Value] = ()
@@ -219,15 +232,20 @@ class Reports:
                 cursor = connection.execute(sql, params)
                 names = [column[0] for column in cursor.description or ()]
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-            except (sqlite.DatabaseError, sqlite.Warning_) as error:
-                if sqlite.code(error) in (0, 1, 8, 23):
+            except (sqlite.Error, sqlite.Warning_, ValueError, OverflowError) as error:
+                if sqlite.code(error) in _CALLERS_FAULT:
                     raise InvalidQuery(str(error), hint="One SELECT at a time.") from error
                 raise
             finally:
                 connection.set_authorizer(None)
 
 
-def _positive(limit: int) -> int:
+def _count(limit: int) -> int:
     if limit < 1:
         raise InvalidQuery(f"limit {limit}", hint="It is 1 or more.")
-    return limit
+    return min(limit, 1 << 31)
+
+
+def _is_text(text: str) -> bool:
+    """Whether a text can be in the store at all: half a character cannot, so it is not found."""
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)

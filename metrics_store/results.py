@@ -17,7 +17,7 @@ class Result:
 
     def __getitem__(self, name: str) -> object:
         name = self.aliases.get(name, name)
-        if not isinstance(name, str) or name not in self.__dataclass_fields__:
+        if name not in self.__dataclass_fields__:
             raise KeyError(name)
         return getattr(self, name)
 
@@ -29,7 +29,10 @@ class Result:
 
     def get(self, name: str, default: object = None) -> object:
         """The field of that name, or a default."""
-        return self[name] if name in self else default
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
     def keys(self) -> tuple[str, ...]:
         """The names of the fields, and the classic names."""
@@ -146,7 +149,9 @@ class TimelinePoint(Result):
             days, which is as fine as durations are kept.
     """
 
-    aliases: ClassVar[Mapping[str, str]] = MappingProxyType({"avg_duration": "avg_duration_seconds"})
+    aliases: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"avg_duration": "avg_duration_seconds"}
+    )
 
     time_bucket: str
     invocations: int
@@ -193,7 +198,9 @@ class Session(Result):
 class WorkflowPath(Result):
     """A workflow path of one skill. ``avg_duration_seconds`` is over completed invocations."""
 
-    aliases: ClassVar[Mapping[str, str]] = MappingProxyType({"avg_duration": "avg_duration_seconds"})
+    aliases: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"avg_duration": "avg_duration_seconds"}
+    )
 
     skill_name: str
     workflow_path: str

@@ -25,9 +25,9 @@ from metrics_store.errors import (
 )
 
 if TYPE_CHECKING:
-    from sqlite3 import Connection, Cursor
+    from sqlite3 import Connection as Connection
 else:
-    Connection = Cursor = object
+    Connection = object
 
 
 #: Up to 3.51.2 a checkpoint racing a commit could reset the WAL under it and lose the commit.
@@ -59,7 +59,6 @@ Warning_: type[_standard.Warning] = binding.Warning
 Value = None | int | float | str | bytes
 
 
-
 def connect(path: str, *, read_only: bool = False) -> Connection:
     """Open a connection in autocommit mode, usable from any thread, with no waiting of its own."""
     connection: Connection = binding.connect(
@@ -71,6 +70,24 @@ def connect(path: str, *, read_only: bool = False) -> Connection:
         cached_statements=256,
     )
     return connection
+
+
+def close_untouched(connection: Connection, path: str) -> None:
+    """Close a connection to somebody else's database without folding its write-ahead log back.
+
+    The last connection to close does that; a read-only one that closes after it cannot.
+    """
+    last = None
+    try:
+        last = connect(path, read_only=True)
+        last.execute("BEGIN")
+        last.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    except Error:
+        pass  # not a database at all: nothing there to fold
+    finally:
+        connection.close()
+        if last is not None:
+            last.close()
 
 
 def _quoted(path: str) -> str:

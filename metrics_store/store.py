@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Self, TextIO, TypeVar, Unpack
 from weakref import WeakSet
 
-from metrics_store import clock, liveness, reaping, rows, schema
+from metrics_store import clock, liveness, reaping, schema
 from metrics_store.buffer import Buffer
 from metrics_store.clock import Clock
 from metrics_store.connection import Database
@@ -20,8 +19,10 @@ from metrics_store.errors import (
     InvocationNotFound,
     OutcomeUnknown,
 )
+from metrics_store.legacy_format import exporting
+from metrics_store.legacy_format.exporting import ExportReport
 from metrics_store.reaping import Reaped
-from metrics_store.records import Record, row_of, row_of_mapping
+from metrics_store.records import BatchResult, Record, Started, row_of, row_of_mapping
 from metrics_store.reports import Reports
 from metrics_store.rows import Duration, JsonObject, Row
 from metrics_store.settings import Durability, Settings
@@ -30,21 +31,6 @@ from metrics_store.sqlite import Connection
 from metrics_store.tracking import OpenInvocation, track_calls
 
 F = TypeVar("F", bound=Callable[..., object])
-
-
-@dataclass(frozen=True, slots=True)
-class BatchResult:
-    """What a batch added.
-
-    Args:
-        inserted: records that are new.
-        already_there: records whose id the log had before.
-        ids: the id of every record, in the order given.
-    """
-
-    inserted: int
-    already_there: int
-    ids: tuple[str, ...]
 
 
 class MetricsStore(Reports):
@@ -115,33 +101,14 @@ class MetricsStore(Reports):
             InvalidValue: a value cannot be recorded.
             WriteError: it could not be put in flight.
         """
-        name = rows.label("skill_name", skill_name)
-        path = rows.optional("workflow_path", workflow_path)
-        session = rows.optional("session_id", session_id)
-        project = rows.optional("project_path", project_path)
-        extra = rows.object_text("attributes", attributes)
-        invoked_us = self._database.clock.now_us()
-        started_us = self._database.clock.monotonic_us()
-        invocation_id = clock.new_id(invoked_us)
-        changed = self._database.write_one(
-            query("skills.start_invocation"),
-            (
-                invocation_id,
-                name,
-                clock.text(invoked_us),
-                0 if path is None else path,
-                0 if session is None else session,
-                0 if project is None else project,
-                "live",
-                0 if extra is None else extra,
-                0,
-                liveness.identity(),
-                self._database.schema_version,
-            ),
-            # The end's commit carries the start to the disk.
-            flush=False,
+        started = Started.now(
+            self._database.clock, skill_name, workflow_path, session_id, project_path, attributes
         )
-        self._require(changed)
+        values = (*started.in_flight(liveness.identity()), self._database.schema_version)
+        # The end's commit carries the start to the disk.
+        self._require(
+            self._database.write_one(query("skills.start_invocation"), values, flush=False)
+        )
 
         def end(
             *,
@@ -150,32 +117,15 @@ class MetricsStore(Reports):
             error_type: str | None,
             duration_seconds: Duration,
         ) -> None:
-            lasted = rows.duration_us(duration_seconds)
-            if lasted is None:
-                lasted = max(0, self._database.clock.monotonic_us() - started_us)
-            error = rows.optional("error_type", error_type)
-            actions = rows.actions_text(follow_up_actions)
-            row = rows.row(
-                invocation_id,
-                name,
-                invoked_us,
-                invoked_us + lasted,
-                path,
-                session,
-                project,
-                "completed" if completed else "failed",
-                lasted,
-                error,
-                actions,
-                "live",
-                extra,
+            row = started.ended(
+                self._database.clock, completed, follow_up_actions, error_type, duration_seconds
             )
             try:
                 self._record(row)
             except DuplicateRecord:
-                raise AlreadyEnded(invocation_id) from None
+                raise AlreadyEnded(started.id) from None
 
-        return OpenInvocation(invocation_id, end, self._beat)
+        return OpenInvocation(started.id, end, self._beat)
 
     #: The classic name: every call is safe from any thread.
     track_invocation_concurrent = track_invocation
@@ -202,10 +152,11 @@ class MetricsStore(Reports):
         return lambda function: track_calls(function, start)
 
     def _beat(self, invocation_id: str) -> None:
-        now = clock.text(self._database.clock.now_us())
-        if self._database.write_one(query("skills.heartbeat"), (now, invocation_id), flush=False):
+        database = self._database
+        values = (clock.text(database.clock.now_us()), invocation_id, database.schema_version)
+        if database.write_one(query("skills.heartbeat"), values, flush=False):
             return
-        with self._database.read() as connection:
+        with database.read() as connection:
             if connection.execute(query("skills.is_ended"), (invocation_id,)).fetchone():
                 raise AlreadyEnded(invocation_id)
         raise InvocationNotFound(invocation_id)
@@ -337,6 +288,22 @@ class MetricsStore(Reports):
             )
 
         return self._database.write(work)
+
+    def export_legacy(
+        self, target: TextIO | str | os.PathLike[str], *, zone: str | None = None
+    ) -> ExportReport:
+        """Write everything the legacy JSON format can hold, in a stream.
+
+        Loading it by the legacy rules gives the same records and totals.
+
+        Args:
+            target: an open text file, or a path; a path gets the file whole or not at all.
+            zone: the zone of the file's naive moments; by default the one of the first legacy
+                file that was taken in, else this machine's.
+        """
+        if isinstance(target, (str, os.PathLike)):
+            return exporting.export_to(self, target, zone)
+        return exporting.export_legacy(self, target, zone=zone)
 
     # Inside
 

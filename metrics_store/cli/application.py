@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from metrics_store.cli import exporting, invocations, legacy, recording, schema, skills
-from metrics_store.cli.options import Database
+from metrics_store.cli.options import PROGRAM, Database
 from metrics_store.errors import UsageError
 
-PROGRAM = "metrics-store"
 #: typer shows BadParameter only; the class above it is that of every wrong command line.
 _WrongUse: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -42,7 +41,8 @@ def version() -> str:
     try:
         return metadata.version("metrics-store")
     except metadata.PackageNotFoundError:
-        return "unknown (not installed)"
+        # A checkout that was not installed; the package itself is loaded, for we are inside it.
+        return str(getattr(sys.modules["metrics_store"], "__version__", "unknown"))
 
 
 def _show_version(wanted: bool) -> None:

@@ -9,12 +9,17 @@ from typing import Annotated
 import typer
 
 from metrics_store import clock
-from metrics_store.errors import InvalidQuery, InvalidValue
+from metrics_store.errors import InvalidQuery, InvalidValue, UsageError
 from metrics_store.render.text import visible
 from metrics_store.store import MetricsStore
 
+PROGRAM = "metrics-store"
 FOUND_A_PROBLEM = 1
 _KEY = "metrics_store.database"
+
+
+class NothingDone(UsageError):
+    """Nothing was done."""
 
 
 def _nearest(context: typer.Context, value: Path | None) -> Path | None:

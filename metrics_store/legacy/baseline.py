@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from metrics_store import clock
-from metrics_store.legacy import stored
-from metrics_store.legacy.json_file import Totals
-from metrics_store.legacy.record import Understood
+from metrics_store.legacy.json_file import JsonValue, Totals
 from metrics_store.legacy.report import BaselineLine
 from metrics_store.legacy.taking import printable
+from metrics_store.legacy_format import stored
+from metrics_store.legacy_format.record import Understood
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
@@ -142,12 +142,12 @@ class Stated:
                 ("error", "common_errors"),
                 ("action", "follow_up_actions"),
             ):
-                for label, n in (value.get(member) or {}).items():
+                for label, n in _object(value.get(member)).items():
                     sums.count(kind, label, _whole(n))
                     label.encode()
             sums.first = self._moment(value.get("first_invoked"))
             sums.last = self._moment(value.get("last_invoked"))
-        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             self.anomalies.append(f"totals of {name!r} cannot be read: {error}"[:200])
             return
         self.skills[name] = sums
@@ -193,6 +193,14 @@ def negatives(difference: Mapping[str, _Sums]) -> list[str]:
             if value < 0:
                 found.append(f"{skill!r}: {name} is {-value} less than its records add up to")
     return found
+
+
+def _object(value: JsonValue) -> dict[str, JsonValue]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is no object"[:100])
+    return value
 
 
 def _whole(value: object) -> int:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from metrics_store import clock
-from metrics_store.legacy import record, stored
 from metrics_store.legacy.json_file import Record
-from metrics_store.legacy.moments import REPEATED
-from metrics_store.legacy.record import Refused, Understood
 from metrics_store.legacy.report import Comparison, Mismatch
 from metrics_store.legacy.scratch import Scratch
+from metrics_store.legacy_format import record, stored
+from metrics_store.legacy_format.moments import REPEATED
+from metrics_store.legacy_format.record import Refused, Understood
 from metrics_store.sqlite import Connection
 from metrics_store.store import MetricsStore
 
@@ -170,9 +170,7 @@ class Comparing:
         name = u.skill_name if u is not None else str(row["skill_name"]) if row else ""
         in_store = record.content_of(row) if row is not None and row["legacy"] else None
         self._examples.append(
-            Mismatch(
-                kind, explained, explanation, name, None if u is None else u.content, in_store
-            )
+            Mismatch(kind, explained, explanation, name, None if u is None else u.content, in_store)
         )
 
 

@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics_store import clock
-from metrics_store.errors import LegacyFileError, TornFile, ZoneMismatch
-from metrics_store.legacy import baseline, json_file
+from metrics_store.errors import LegacyFileError, TornFile
+from metrics_store.legacy import baseline, json_file, passes
 from metrics_store.legacy.comparing import Comparing
 from metrics_store.legacy.json_file import Member, Record, Totals
-from metrics_store.legacy.moments import ZoneReader, local_zone
+from metrics_store.legacy.passes import Pass, now_text
 from metrics_store.legacy.private_copy import PrivateCopy, copy_stable
-from metrics_store.legacy.record import Refused, Understood, understand
 from metrics_store.legacy.report import (
     Comparison,
     Flagged,
@@ -24,8 +23,10 @@ from metrics_store.legacy.report import (
     Quarantined,
 )
 from metrics_store.legacy.scratch import Scratch
-from metrics_store.legacy.taking import Counts, Pass, Taking, now_text
+from metrics_store.legacy.taking import Taking
 from metrics_store.legacy.workplace import workplace
+from metrics_store.legacy_format.moments import ZoneReader
+from metrics_store.legacy_format.record import Refused, Understood, understand
 from metrics_store.schema import copy_database
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
@@ -117,7 +118,8 @@ class _Import:
     def run(self) -> ImportReport:
         copy = copy_stable(self._source, self._directory)
         self._size = copy.size
-        this, zone, resumed_at = self._begin(copy)
+        this, zone = passes.begin(self._store, copy, self._wanted_zone)
+        resumed_at = this.position
         scratch = Scratch(self._directory)
         try:
             self._go_on("streaming")
@@ -131,7 +133,7 @@ class _Import:
                 taking.stream(iter([self._tail(copy, this.position, self._torn)]))
             self._go_on("settling")
             taking.settle()
-            lineage = self._lineage(this)
+            lineage = passes.lineage(self._store, this)
             self._go_on("comparing")
             recount = baseline.Recount()
             again = ZoneReader(zone)
@@ -148,53 +150,6 @@ class _Import:
             scratch.close()
         self._go_on("done")
         return self._finish(copy, this, zone, resumed_at, lineage, stated, recount, comparison)
-
-    # What happens before the records
-
-    def _begin(self, copy: PrivateCopy) -> tuple[Pass, str, int]:
-        now = now_text(self._store)
-
-        def work(connection: Connection) -> tuple[Pass, str, int]:
-            run = connection.execute
-            row = run(query("legacy.source_of_path"), (str(self._source),)).fetchone()
-            if row is None:
-                zone = ZoneReader(self._wanted_zone or local_zone()).zone
-                source_id = run(
-                    query("legacy.add_source"), (str(self._source), zone, "tracker", now)
-                ).fetchone()[0]
-            else:
-                source_id, _, zone, _, _ = row
-                self._same_zone(zone)
-            unfinished = run(query("legacy.unfinished_pass"), (source_id, copy.sha256)).fetchone()
-            if unfinished is not None:
-                pass_id, position, stage, settled_key, counts = unfinished
-                this = Pass(
-                    pass_id, source_id, Counts.of_json(counts), position, stage, settled_key
-                )
-            else:
-                pass_id = run(
-                    query("legacy.begin_pass"),
-                    (
-                        source_id,
-                        copy.sha256,
-                        copy.size,
-                        str(copy.path),
-                        now,
-                        Counts().as_json(),
-                    ),
-                ).fetchone()[0]
-                this = Pass(pass_id, source_id, Counts())
-            run(query("legacy.abandon_passes"), (now, source_id, this.pass_id))
-            return this, zone, this.position
-
-        return self._store.database.write(work)
-
-    def _same_zone(self, zone: str) -> None:
-        if self._wanted_zone is not None and self._wanted_zone != zone:
-            raise ZoneMismatch(
-                f"{self._source} was taken in as {zone}, not {self._wanted_zone}",
-                hint=f"Leave --zone out or say --zone {zone}; a new store can use another.",
-            )
 
     # The records
 
@@ -223,7 +178,9 @@ class _Import:
 
     def _understand(self, element: Record, reader: ZoneReader) -> Understood:
         if element.superseded:
-            raise Refused("superseded", "a later \"invocations\" takes its place, as json.load has it")
+            raise Refused(
+                "superseded", 'a later "invocations" takes its place, as json.load has it'
+            )
         value = element.value
         if isinstance(element, _Tail):
             raise Refused("torn", str(element.torn))
@@ -243,23 +200,6 @@ class _Import:
         return _Tail(position, raw, None, (), False, torn)
 
     # What follows the records
-
-    def _lineage(self, this: Pass) -> int:
-        """The history this file belongs to: that of the records it shares, else its own."""
-
-        def work(connection: Connection) -> int:
-            run = connection.execute
-            run(query("legacy.begin_lineage"), (this.source_id,))
-            sources = json.dumps([this.source_id, *this.counts.sources])
-            lineages = sorted(
-                row[0] for row in run(query("legacy.lineages_of"), (sources,)).fetchall()
-            )
-            for other in lineages[1:]:
-                run(query("legacy.drop_baseline"), (other,))
-                run(query("legacy.join_lineage"), (lineages[0], other))
-            return int(lineages[0])
-
-        return self._store.database.write(work)
 
     def _finish(
         self,

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from metrics_store import sqlite
-from metrics_store.legacy.record import Understood
+from metrics_store.legacy_format.record import Understood
 from metrics_store.sql import query
 
 
@@ -47,9 +47,7 @@ class Scratch:
 
     def saw(self, raw_invoked_at: str, key: str) -> int:
         """Count a record of a key; gives how many there are now."""
-        row = self._connection.execute(
-            query("scratch.saw"), (raw_invoked_at, key)
-        ).fetchone()
+        row = self._connection.execute(query("scratch.saw"), (raw_invoked_at, key)).fetchone()
         return int(row[0])
 
     def seen(self, raw_invoked_at: str, key: str) -> tuple[int, bool]:
@@ -78,7 +76,7 @@ class Scratch:
             yield after
 
     def contested(self, key: str) -> list[tuple[int, int, Understood]]:
-        """The distinct records of a key that wait: position of the first, how many, what it says."""
+        """The distinct records of a key that wait: the first's position, how many, what it says."""
         rows = self._connection.execute(query("scratch.contested"), (key,)).fetchall()
         return [(position, n, _record(text)) for position, n, text in rows]
 

@@ -9,58 +9,21 @@ paired first. (Taking each record as it comes would store a changed order as new
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 
-from metrics_store import clock
-from metrics_store.legacy import record, stored
 from metrics_store.legacy.json_file import Record
-from metrics_store.legacy.record import Refused, Understood
+from metrics_store.legacy.passes import Pass
 from metrics_store.legacy.scratch import Scratch
+from metrics_store.legacy_format import record, stored
+from metrics_store.legacy_format.record import Refused, Understood
 from metrics_store.rows import Row
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 from metrics_store.store import MetricsStore
 
 BATCH = 2000
-
-
-@dataclass(slots=True)
-class Counts:
-    """What a pass has done so far; kept with its checkpoint."""
-
-    read: int = 0
-    inserted: int = 0
-    matched: int = 0
-    upgraded: int = 0
-    quarantined: int = 0
-    pending: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    flags: dict[str, int] = field(default_factory=dict)
-    sources: list[int] = field(default_factory=list)
-
-    def as_json(self) -> str:
-        """For the checkpoint."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def of_json(cls, text: str) -> Counts:
-        """From the checkpoint."""
-        return cls(**json.loads(text))
-
-
-@dataclass(slots=True)
-class Pass:
-    """A pass over one file, and where it is."""
-
-    pass_id: int
-    source_id: int
-    counts: Counts
-    position: int = 0
-    stage: str = "streaming"
-    settled_key: str = ""
 
 
 @dataclass(slots=True)
@@ -164,7 +127,8 @@ class Taking:
     def _sort(
         self, understood: list[tuple[Record, Understood]]
     ) -> tuple[list[tuple[Record, Understood]], list[tuple[Record, Understood]]]:
-        firsts, waiting = [], []
+        firsts: list[tuple[Record, Understood]] = []
+        waiting: list[tuple[Record, Understood]] = []
         for element, u in understood:
             first = self._scratch.saw(u.raw_invoked_at, u.key) == 1
             (firsts if first else waiting).append((element, u))
@@ -193,9 +157,7 @@ class Taking:
 
     def _settle_key(self, key: str, batch: _Batch) -> None:
         waiting = [
-            (position, u)
-            for position, n, u in self._scratch.contested(key)
-            for _ in range(n)
+            (position, u) for position, n, u in self._scratch.contested(key) for _ in range(n)
         ]
         raw_invoked_at = waiting[0][1].raw_invoked_at
         _, taken = self._scratch.seen(raw_invoked_at, key)
@@ -222,9 +184,7 @@ class Taking:
             self._match(unfound.pop(0)[1])
         for ordinal, (position, u) in enumerate(unfound, start=len(rows) + 1):
             self._insert(u, ordinal, position, batch)
-            self._flag(
-                batch, record.row_id(key, raw_invoked_at, ordinal), position, _twin(ordinal)
-            )
+            self._flag(batch, record.row_id(key, raw_invoked_at, ordinal), position, _twin(ordinal))
 
     def _match_equal(
         self,
@@ -297,11 +257,6 @@ class Taking:
 def printable(text: str) -> str:
     """A text as SQLite can keep it: half characters written as escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def now_text(store: MetricsStore) -> str:
-    """The present moment."""
-    return clock.text(store.database.clock.now_us())
 
 
 def _twin(ordinal: int) -> tuple[str, str]:

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from metrics_store.errors import LegacyFileError, StoreNotWritable
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -40,8 +36,10 @@ def workplace(database: str) -> Iterator[Path]:
 
 
 def _claim(lock: int, directory: Path) -> None:
-    if fcntl is None:
+    if sys.platform == "win32":
         return
+    import fcntl
+
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

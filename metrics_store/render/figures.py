@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 #: Stands for a number that is not known.
@@ -79,6 +80,15 @@ def size(n: int) -> str:
         if value < 999.5:
             return f"{_three_digits(value) if unit != 'kB' else round(value)} {unit}"
     return f"{value:,.0f} GB"
+
+
+def path(absolute: str) -> str:
+    """A path as it is called from here, if that is inside the working directory."""
+    try:
+        relative = os.path.relpath(absolute)
+    except (ValueError, OSError):  # another drive, or the working directory is gone
+        return absolute
+    return absolute if relative.startswith(os.pardir) else relative
 
 
 def sparkline(values: Sequence[int]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from metrics_store.legacy.report import ImportReport
 from metrics_store.render import figures
 from metrics_store.render.screen import Screen
 from metrics_store.render.table import Cell, Column, Table
+
+if TYPE_CHECKING:
+    from metrics_store.legacy.report import ImportReport
 
 _MOST = 10
 
@@ -33,22 +36,25 @@ def show_import(screen: Screen, report: ImportReport) -> None:
 def _show_head(screen: Screen, report: ImportReport) -> None:
     took = figures.duration(sum(report.seconds.values()))
     verb = "Dry run over" if report.dry_run else "Took in"
-    screen.line(
-        Cell(f"{verb} {report.source}", "bold"),
-        Cell(f"  {figures.size(report.size)}, times in {report.zone}, {took}", "dim"),
-    )
+    screen.line(Cell(f"{verb} {figures.path(report.source)}", "bold"))
+    screen.line(Cell(f"  {figures.size(report.size)}, times in {report.zone}, {took}", "dim"))
     if report.resumed_at:
-        screen.line(f"  went on at record {figures.number(report.resumed_at)}, where it had stopped")
+        screen.line(
+            f"  went on at record {figures.number(report.resumed_at)}, where it had stopped"
+        )
 
 
 def _show_equation(screen: Screen, report: ImportReport) -> None:
     n = figures.number
     table = Table([Column("", "right"), Column("", style="bold"), Column("", elastic=True)], 2)
-    table.add(n(report.read), "read", Cell("records in the file", "dim"))
     pending = f", {n(report.pending)} of them never finished" if report.pending else ""
-    table.add(f"= {n(report.inserted)}", "inserted", Cell(f"new in the store{pending}", "dim"))
+    skills = f"records of {figures.plural(report.skills, 'skill')}{pending}"
+    table.add(n(report.read), "read", Cell(skills, "dim"))
+    table.add(f"= {n(report.inserted)}", "inserted", Cell("new in the store", "dim"))
     table.add(f"+ {n(report.matched)}", "matched", Cell("were in the store already", "dim"))
-    table.add(f"+ {n(report.upgraded)}", "upgraded", Cell("were in flight, have ended since", "dim"))
+    table.add(
+        f"+ {n(report.upgraded)}", "upgraded", Cell("were in flight, have ended since", "dim")
+    )
     table.add(
         f"+ {n(report.quarantined)}",
         Cell("quarantined", "yellow" if report.quarantined else ""),
@@ -93,7 +99,7 @@ def _show_verdict(screen: Screen, report: ImportReport) -> None:
     if not report.fine:
         return
     if report.inserted == report.upgraded == 0 and report.read:
-        known = "Nothing new: everything in the file was in the store already."
+        known = "Nothing was added: the store had everything in this file already."
         screen.line(Cell(f"  {known}", "green"))
     elif report.dry_run:
         screen.line(Cell("  All accounted for. Nothing was kept: this was a dry run.", "green"))
@@ -104,28 +110,34 @@ def _show_verdict(screen: Screen, report: ImportReport) -> None:
 def _show_quarantine(screen: Screen, report: ImportReport) -> None:
     screen.heading(f"Quarantined: {_reasons(report.quarantine_reasons)}")
     table = Table(
-        [Column("record", "right"), Column("reason", style="yellow"), Column("why", elastic=True)]
-        + [Column("begins", elastic=True, style="dim")],
+        [
+            Column("index", "right"),
+            Column("reason", style="yellow"),
+            Column("why", elastic=True),
+            Column("begins", style="dim", optional=True),
+        ],
         indent=2,
     )
     for item in report.quarantine[:_MOST]:
         place = figures.number(item.position) if item.position >= 0 else figures.NONE
-        table.add(place, item.reason, item.detail, item.excerpt[:60])
+        table.add(place, item.reason, item.detail, " ".join(item.excerpt.split())[:60])
     screen.table(table)
     _more(screen, report.quarantined)
 
 
 def _show_flags(screen: Screen, report: ImportReport) -> None:
     screen.heading(f"Taken in, and noteworthy: {_reasons(report.flags)}")
+    alike: dict[tuple[str, str], list[int]] = {}
+    for item in report.flagged:
+        alike.setdefault((item.flag, item.detail), []).append(item.position)
     table = Table(
-        [Column("record", "right"), Column("flag", style="yellow"), Column("why", elastic=True)],
-        indent=2,
+        [Column("flag", style="yellow"), Column("why", elastic=True), Column("index")], indent=2
     )
-    for item in report.flagged[:_MOST]:
-        place = figures.number(item.position) if item.position >= 0 else figures.NONE
-        table.add(place, item.flag, item.detail)
+    for (flag, detail), positions in list(alike.items())[:_MOST]:
+        shown = ", ".join(figures.number(position) for position in positions[:3] if position >= 0)
+        table.add(flag, detail, f"{shown}, …" if len(positions) > 3 else shown)
     screen.table(table)
-    _more(screen, sum(report.flags.values()))
+    _more(screen, len(alike))
 
 
 def _show_baseline(screen: Screen, report: ImportReport) -> None:

@@ -69,10 +69,10 @@ class Screen:
         """Write a JSON document on a line of its own."""
         self._write(json_text(value, indent=None) + "\n", ours=False)
 
-    def heading(self, text: str) -> None:
-        """Write an empty line and a heading."""
+    def heading(self, text: str, note: str = "") -> None:
+        """Write an empty line and a heading, with something said beside it."""
         self.line()
-        self.line(Cell(text, "bold"))
+        self.line(Cell(text, "bold"), Cell(f"  {note}" if note else "", "dim"))
 
     def line(self, *pieces: str | Cell, wrap: bool = True) -> None:
         """Write a line.
@@ -100,14 +100,12 @@ class Screen:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        width = self._console.width
-        narrow = table.natural_width() > width
+        table = table.fitted(self._console.width)
         drawn = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), collapse_padding=True)
         drawn.show_header = table.has_titles
         for column in table.columns:
-            title = column.short if narrow and column.short is not None else column.title
             drawn.add_column(
-                Text(self._shown(title), style="dim", no_wrap=True),
+                Text(self._shown(column.title), style="dim", no_wrap=True),
                 justify=column.align,
                 style=column.style,
                 # To rich, a column that could be wrapped is one that may be made narrower.
@@ -115,14 +113,13 @@ class Screen:
                 overflow="ellipsis",
             )
         for row in table.rows:
-            drawn.add_row(*[self._text(cell, narrow) for cell in row])
+            drawn.add_row(*[self._text(cell) for cell in row])
         self._console.print(Padding(drawn, (0, 0, 0, table.indent)))
 
-    def _text(self, cell: Cell, narrow: bool) -> Text:
+    def _text(self, cell: Cell) -> Text:
         from rich.text import Text
 
-        text = cell.short if narrow and cell.short is not None else cell.text
-        return Text(self._shown(text), cell.style, no_wrap=True, overflow="ellipsis")
+        return Text(self._shown(cell.text), cell.style, no_wrap=True, overflow="ellipsis")
 
     def _shown(self, text: str) -> str:
         text = visible(text)

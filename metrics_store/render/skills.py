@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from metrics_store.render import figures
 from metrics_store.render.screen import Screen
 from metrics_store.render.table import Cell, Column, Table
-from metrics_store.results import SkillMetrics, TimelinePoint
+from metrics_store.results import SkillMetrics, Summary, TimelinePoint, WorkflowPath
 
 _BAR = 24
 _MOST = 8
@@ -18,9 +18,7 @@ def rate_cell(completed: int, total: int) -> Cell:
     if total <= 0:
         return Cell(figures.NONE, "dim")
     rate = 100.0 * completed / total
-    return Cell(
-        figures.percent(rate), "green" if rate >= 95 else "yellow" if rate >= 80 else "red"
-    )
+    return Cell(figures.percent(rate), "green" if rate >= 95 else "yellow" if rate >= 80 else "red")
 
 
 def moment_cell(utc: str | None) -> Cell:
@@ -47,7 +45,11 @@ def skills_table(
             Column("p95", "right"),
             Column(trend_title, style="cyan", short="trend"),
             Column("last used (UTC)", short="last used"),
-            *([Column("in flight", "right")] if any(m.in_flight for m in rows) else []),
+            *(
+                [Column("in flight", "right", optional=True)]
+                if any(m.in_flight for m in rows)
+                else []
+            ),
         ]
     )
     length = max(map(len, trends.values()), default=0)
@@ -87,7 +89,9 @@ def _facts(m: SkillMetrics, trend: Sequence[int], trend_title: str) -> Table:
     others = m.total_invocations - ended
     table.add("runs", figures.number(m.total_invocations))
     rate = rate_cell(m.completed_invocations, m.total_invocations)
-    table.add("completed", Cell(f"{figures.number(m.completed_invocations)}  {rate.text}", rate.style))
+    table.add(
+        "completed", Cell(f"{figures.number(m.completed_invocations)}  {rate.text}", rate.style)
+    )
     table.add("failed", figures.number(m.failed_invocations))
     if others:
         table.add("neither", figures.number(others))
@@ -115,9 +119,7 @@ def _moment(utc: str | None) -> str:
     return figures.NONE if utc is None else f"{figures.moment(utc)} UTC"
 
 
-def show_counts(
-    screen: Screen, counts: Mapping[str, int], style: str, most: int = _MOST
-) -> None:
+def show_counts(screen: Screen, counts: Mapping[str, int], style: str, most: int = _MOST) -> None:
     """Write the largest of some counts as bars."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     table = Table([Column("", elastic=True), Column("", "right"), Column("", style=style)], 2)
@@ -140,17 +142,18 @@ def _show_baseline(screen: Screen, m: SkillMetrics) -> None:
     screen.table(table)
 
 
-def timeline_table(points: Sequence[TimelinePoint], *, hours: bool) -> Table:
+def timeline_table(points: Sequence[TimelinePoint], zone: str, *, hours: bool) -> Table:
     """A row for each bucket, with a bar.
 
     Args:
+        zone: whose days they are.
         hours: whether buckets are shorter than a day.
     """
     most = max((point.invocations for point in points), default=0)
     percentiles = any(point.p50_duration_seconds is not None for point in points)
     table = Table(
         [
-            Column("from"),
+            Column(f"from ({zone})", short="from"),
             Column("runs", "right"),
             Column("completed", "right", short="done"),
             Column("average", "right", short="avg"),
@@ -176,3 +179,55 @@ def timeline_table(points: Sequence[TimelinePoint], *, hours: bool) -> Table:
             figures.bar(point.invocations, most, _BAR),
         )
     return table
+
+
+def paths_table(paths: Iterable[WorkflowPath]) -> Table:
+    """A row for each workflow path."""
+    table = Table(
+        [
+            Column("skill", elastic=True, style="bold"),
+            Column("workflow path", elastic=True),
+            Column("runs", "right"),
+            Column("completed", "right", short="done"),
+            Column("average", "right", short="avg"),
+            Column("last used (UTC)", short="last used"),
+        ]
+    )
+    for path in paths:
+        table.add(
+            path.skill_name,
+            path.workflow_path or "(empty)",
+            figures.number(path.invocation_count),
+            rate_cell(path.completed, path.invocation_count),
+            figures.duration(path.avg_duration_seconds),
+            moment_cell(path.last_invoked),
+        )
+    return table
+
+
+def show_summary(screen: Screen, summary: Summary, *, title: str = "") -> None:
+    """Write the numbers of all skills together.
+
+    Args:
+        title: without one, the skills by usage follow.
+    """
+    if title:
+        screen.line(Cell(title, "bold"))
+    runs = figures.plural(summary.total_invocations, "invocation")
+    skills = figures.plural(summary.total_skills, "skill")
+    table = Table([Column("", style="dim"), Column("", elastic=True)], indent=2)
+    table.add("holds", f"{runs} of {skills}")
+    if summary.first_invoked is not None:
+        first, last = figures.moment(summary.first_invoked), figures.moment(summary.last_invoked)
+        table.add("from", f"{first} to {last} UTC")
+    rate = rate_cell(summary.completed_invocations, summary.total_invocations)
+    completed = f"{figures.number(summary.completed_invocations)}  {rate.text}"
+    table.add("completed", Cell(completed, rate.style))
+    table.add("failed", figures.number(summary.failed_invocations))
+    average = summary.avg_duration_seconds if summary.completed_invocations > 0 else None
+    table.add("duration", f"{figures.duration(average)} on average")
+    table.add("in flight", figures.number(summary.in_flight))
+    screen.table(table)
+    if not title and summary.skills_by_usage:
+        screen.heading("Most used")
+        show_counts(screen, dict(summary.skills_by_usage), "cyan")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from rich.cells import cell_len
@@ -37,6 +37,7 @@ class Column:
         elastic: it gives way, and is cut with an ellipsis, where the terminal is too narrow.
         style: of its cells.
         short: the heading where the terminal is too narrow.
+        optional: it is left out where the terminal is still too narrow.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Column:
     elastic: bool = False
     style: str = ""
     short: str | None = None
+    optional: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +85,30 @@ class Table:
     def natural_width(self) -> int:
         """The width of the whole if nothing is cut."""
         return self.indent + sum(self.widths()) + GAP * (len(self.columns) - 1)
+
+    def fitted(self, width: int) -> Table:
+        """The table for a terminal: as it is, or shortened, or with fewer columns.
+
+        What is still too wide after that is cut in its elastic columns.
+        """
+        if self.natural_width() <= width:
+            return self
+        short = Table(
+            [replace(c, title=c.title if c.short is None else c.short) for c in self.columns],
+            self.indent,
+            [
+                tuple(c if c.short is None else Cell(c.short, c.style) for c in row)
+                for row in self.rows
+            ],
+        )
+        if short.natural_width() <= width:
+            return short
+        kept = [i for i, column in enumerate(self.columns) if not column.optional]
+        return Table(
+            [short.columns[i] for i in kept],
+            self.indent,
+            [tuple(row[i] for i in kept) for row in short.rows],
+        )
 
 
 def plain_lines(table: Table) -> Iterator[str]:

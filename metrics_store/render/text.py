@@ -23,9 +23,7 @@ def visible(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(
-        character if _is_shown(character) else _escape(character) for character in text
-    )
+    return "".join(character if _is_shown(character) else _escape(character) for character in text)
 
 
 def json_text(value: object, *, indent: int | None = 2) -> str:

@@ -38,8 +38,9 @@ SELECT 'skill', ifnull(max(seq), 0) FROM skill_invocation;
 DELETE FROM rollup_deferred WHERE family = 'skill';
 
 -- name: heartbeat
--- Note a sign of life of an invocation in flight.
-UPDATE skill_inflight SET heartbeat_at = ? WHERE id = ?;
+-- Note a sign of life of an invocation in flight, if the schema is the one this process knows.
+UPDATE skill_inflight SET heartbeat_at = ?
+WHERE id = ? AND (SELECT max(version) FROM schema_migrations) = ?;
 
 -- name: is_ended
 -- Tell whether the log has an invocation.

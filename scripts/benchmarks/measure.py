@@ -1,4 +1,4 @@
-"""How a figure is measured and judged: alternated pairs within one run, their median, their span."""
+"""How a figure is measured and judged: alternated pairs of one run, their median and span."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from metrics_store import clock, rows
-from metrics_store.legacy.moments import ZoneReader
+from metrics_store.legacy_format.moments import Read, ZoneReader
 from metrics_store.rows import Row
 
 ORIGIN = "legacy"
@@ -98,16 +98,9 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
     skill = get("skill_name")
     if not isinstance(skill, str) or not skill:
         raise Refused("bad_skill_name", f"skill_name is {_kind(skill)}")
-    raw = get("invoked_at")
-    if not isinstance(raw, str):
-        raise Refused("bad_moment", f"invoked_at is {_kind(raw)}")
-    try:
-        read = zone.read(raw)
-    except (ValueError, OverflowError) as error:
-        raise Refused("bad_moment", f"invoked_at: {error}") from None
-    path, error_type = _optional(get("workflow_path"), "workflow_path"), _optional(
-        get("error_type"), "error_type"
-    )
+    raw, read = _moment(get("invoked_at"), zone)
+    path = _optional(get("workflow_path"), "workflow_path")
+    error_type = _optional(get("error_type"), "error_type")
     completed = get("completed", False)
     if completed is not True and completed is not False:
         raise Refused("bad_completed", f"completed is {_kind(completed)}, not true or false")
@@ -117,16 +110,12 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
     flags = [(read.flag, f"{raw} in {zone.zone}")] if read.flag else []
     if read.us > now_us + 86_400 * clock.MICROSECONDS:
         flags.append(("in_the_future", raw))
-    session, extra = None, {}
+    session: str | None = None
+    extra: dict[str, object] = {}
     if len(value) > len(MEMBERS) or not _KNOWN.issuperset(value):
         session, extra = _beyond(value, session_shape, flags)
-    duration = None if seconds is None else round(seconds * clock.MICROSECONDS)
     legacy: dict[str, object] = {"invoked_at": raw}
-    if session_shape and seconds == _PLACEHOLDER_SECONDS:
-        flags.append(("placeholder_duration", "0.01 s is what is written when none was given"))
-        legacy["duration_seconds"], duration = seconds, None
-    elif duration is not None and duration / 1e6 != seconds:
-        legacy["duration_seconds"] = seconds
+    duration = _duration_us(seconds, session_shape, flags, legacy)
     if given is None:
         legacy["follow_up_actions"] = None
     said = [skill, raw, path, completed, seconds, given, error_type, session, extra]
@@ -244,6 +233,34 @@ def row_id(key: str, raw_invoked_at: str, ordinal: int) -> str:
 def legacy_record(row: Mapping[str, object]) -> dict[str, object]:
     """The record as the legacy tracker writes it: its members, in its order, and no others."""
     return dict(zip(MEMBERS, json.loads(content_of(row))[:7], strict=True))
+
+
+def _moment(raw: object, zone: ZoneReader) -> tuple[str, Read]:
+    if not isinstance(raw, str):
+        raise Refused("bad_moment", f"invoked_at is {_kind(raw)}")
+    try:
+        return raw, zone.read(raw)
+    except (ValueError, OverflowError) as error:
+        raise Refused("bad_moment", f"invoked_at: {error}") from None
+
+
+def _duration_us(
+    seconds: float | None,
+    session_shape: bool,
+    flags: list[tuple[str, str]],
+    legacy: dict[str, object],
+) -> int | None:
+    """Whole microseconds; what they cannot give back is kept in ``legacy``."""
+    if seconds is None:
+        return None
+    if session_shape and seconds == _PLACEHOLDER_SECONDS:
+        flags.append(("placeholder_duration", "0.01 s is what is written when none was given"))
+        legacy["duration_seconds"] = seconds
+        return None
+    us = round(seconds * clock.MICROSECONDS)
+    if us / 1e6 != seconds:
+        legacy["duration_seconds"] = seconds
+    return us
 
 
 def _beyond(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -115,10 +116,8 @@ def local_zone() -> str:
         link = os.path.realpath("/etc/localtime")
         # Without the file the C library's time is UTC.
         candidates.append(link.partition("zoneinfo/")[2] if os.path.exists(link) else "UTC")
-        try:
+        with suppress(OSError):
             candidates.append(Path("/etc/timezone").read_text(encoding="utf-8").strip())
-        except OSError:
-            pass
     for name in candidates:
         try:
             if name and not name.startswith("/"):

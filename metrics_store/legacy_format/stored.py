@@ -6,7 +6,7 @@ import heapq
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from metrics_store.legacy import record
+from metrics_store.legacy_format import record
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
@@ -58,9 +58,7 @@ def of_lineage(connection: Connection, lineage: int) -> Iterator[StoredRow]:
 
 def every(connection: Connection) -> Iterator[StoredRow]:
     """Every row, ended or in flight, in the order of starts; in bounded memory."""
-    streams = (
-        connection.execute(query(f"legacy.export_{part}")) for part in ("log", "inflight")
-    )
+    streams = (connection.execute(query(f"legacy.export_{part}")) for part in ("log", "inflight"))
     # id, skill_name, invoked_at: the moment comes first in the order.
     for row in heapq.merge(*streams, key=lambda row: (row[2], row[1])):
         yield dict(zip(_COLUMNS, row, strict=True))

@@ -1,0 +1,143 @@
+"""`legacy import`: takes a legacy JSON file into the store."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, open_store, say
+from metrics_store.cli.overview import show_overview
+from metrics_store.render.imports import show_import
+from metrics_store.render.screen import Screen, is_terminal
+from metrics_store.settings import Settings
+from metrics_store.store import MetricsStore
+
+if TYPE_CHECKING:
+    from metrics_store.legacy.report import ImportReport
+    from metrics_store.legacy.report import Progress as Step
+
+app = typer.Typer(
+    help="The way from a legacy JSON file.", no_args_is_help=True, rich_markup_mode=None
+)
+
+
+@app.callback()
+def legacy(db: Database = None) -> None:
+    """The way from a legacy JSON file."""
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The legacy JSON file; it is only read.")
+    ],
+    zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The zone of its naive times, such as Europe/Berlin; by default this machine's.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Do everything, report it, and keep nothing.")
+    ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", help="Go on with a report of what the store then holds.")
+    ] = False,
+    json: Json = False,
+    db: Database = None,
+) -> None:
+    """Take a legacy JSON file into the store, and compare every record.
+
+    Taking the same file again adds nothing; an interrupted pass goes on where it stopped. Exit
+    code 1 if the file is not whole or anything about it is unexplained.
+
+    \b
+    metrics-store legacy import skill_metrics.json --zone Europe/Berlin
+    metrics-store legacy import skill_metrics.json --dry-run --json
+    """
+    screen = Screen()
+    with _store_for(db, dry_run=dry_run) as (store, database):
+        try:
+            done = replace(_take_in(store, file, zone, dry_run=dry_run), database=database)
+        except KeyboardInterrupt:
+            if not dry_run:
+                say("The same command goes on where it stopped.")
+            raise
+        if json:
+            screen.json(done.as_dict() | {"conserved": done.conserved, "fine": done.fine})
+        else:
+            show_import(screen, done)
+            if report and not dry_run:
+                screen.line()
+                show_overview(screen, store)
+    if not done.fine:
+        raise typer.Exit(FOUND_A_PROBLEM)
+
+
+def _take_in(store: MetricsStore, file: Path, zone: str | None, *, dry_run: bool) -> ImportReport:
+    # Only this command needs it, and it is the largest part of the package.
+    from metrics_store.legacy.importing import take_in
+
+    with _progress() as show:
+        return take_in(store, file, zone=zone, dry_run=dry_run, progress=show)
+
+
+@contextmanager
+def _store_for(db: Path | None, *, dry_run: bool) -> Iterator[tuple[MetricsStore, str]]:
+    """The store to take records into, and the name to give it in the report."""
+    wanted = os.path.realpath(Settings.load(db).database)
+    if dry_run and not os.path.exists(wanted):
+        # A dry run leaves nothing behind, not even an empty store.
+        with (
+            tempfile.TemporaryDirectory(prefix="metrics-store-") as folder,
+            open_store(Path(folder) / "dry-run.db", create=True) as store,
+        ):
+            yield store, wanted
+    else:
+        with open_store(db, create=True) as store:
+            yield store, store.path
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[Step], None] | None]:
+    """A bar on standard error with rate and time left, if somebody is looking."""
+    if not is_terminal(sys.stderr):
+        yield None
+        return
+    from rich import progress
+    from rich.console import Console
+
+    columns = (
+        progress.TextColumn("{task.description:<10}", markup=False),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.TextColumn(
+            "{task.fields[records]:,} records, {task.fields[rate]:,.0f}/s", markup=False
+        ),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, progress.TaskID] = {}
+
+        def show(at: Step) -> None:
+            task_id = tasks.get(at.stage)
+            if task_id is None:
+                for earlier in tasks.values():
+                    bar.update(earlier, visible=False)
+                task_id = bar.add_task(at.stage, total=at.total, records=0, rate=0.0)
+                tasks[at.stage] = task_id
+            elapsed = bar.tasks[task_id].elapsed or 0.0
+            rate = at.records / elapsed if elapsed > 0 else 0.0
+            bar.update(task_id, completed=at.done, total=at.total, records=at.records, rate=rate)
+
+        yield show

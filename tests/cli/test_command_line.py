@@ -1,0 +1,315 @@
+"""The command as a whole: its help, its options, its exit codes, and how it meets trouble."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from checking import python_path
+
+from metrics_store import sqlite
+
+Run = Callable[..., "object"]
+
+COMMANDS = [
+    ("skills", "list"),
+    ("skills", "show"),
+    ("skills", "timeline"),
+    ("skills", "search"),
+    ("skills", "sessions"),
+    ("skills", "summary"),
+    ("record",),
+    ("reap",),
+    ("invocations",),
+    ("export",),
+    ("schema", "status"),
+    ("schema", "apply"),
+    ("schema", "rollback"),
+    ("legacy", "import"),
+]
+READING = [
+    ("skills", "list"),
+    ("skills", "show", "code-review"),
+    ("skills", "timeline", "code-review"),
+    ("skills", "search", "security"),
+    ("skills", "sessions"),
+    ("skills", "summary"),
+    ("invocations",),
+    ("schema", "status"),
+    ("export",),
+]
+WRITING = [("record", "x"), ("reap",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_its_line_in_its_groups_help_and_its_own(call, command) -> None:
+    group = call(*command[:-1], "--help")
+    assert group.code == 0
+    line = next(line for line in group.out.splitlines() if line.split()[:1] == [command[-1]])
+    assert line.endswith("."), "one whole sentence"
+    assert not line.endswith("...")
+    own = call(*command, "-h")
+    assert own.code == 0
+    assert "--db FILE" in own.out
+    assert own.err == ""
+
+
+def test_the_help_lists_no_command_that_is_not_tested_here(call) -> None:
+    def listed(*group: str) -> set[tuple[str, ...]]:
+        after = call(*group, "--help").out.partition("Commands:\n")[2].partition("\n\n")[0]
+        return {(*group, line.split()[0]) for line in after.splitlines()}
+
+    groups = {command[:-1] for command in COMMANDS if len(command) > 1}
+    found = set().union(listed(), *(listed(*group) for group in groups)) - groups
+    assert found == set(COMMANDS)
+
+
+def test_the_version_is_printed_and_is_the_packages(call) -> None:
+    from metrics_store import __version__
+
+    assert call("--version").out == f"metrics-store {__version__}\n"
+
+
+@pytest.mark.parametrize("group", [(), ("skills",), ("schema",), ("legacy",)])
+def test_a_group_alone_prints_its_help_to_stderr_and_exits_2(call, group) -> None:
+    done = call(*group)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("Usage: metrics-store")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("bogus",),
+        ("skills", "lst"),
+        ("skills", "list", "--bogus"),
+        ("skills", "list", "--sort", "colour"),
+        ("skills", "list", "--limit", "0"),
+        ("skills", "show"),
+        ("record",),
+        ("record", "x", "--duration", "long"),
+        ("invocations", "--outcome", "odd"),
+        ("invocations", "--json", "--jsonl"),
+        ("schema", "rollback", "--to", "-1"),
+        ("export", "--format", "csv"),
+    ],
+)
+def test_a_wrong_command_line_exits_2_with_a_hint_and_nothing_on_stdout(
+    call, filled: Path, arguments
+) -> None:
+    done = call("--db", filled, *arguments)
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.startswith("error: ")
+    assert "Traceback" not in done.err
+
+
+def test_the_database_may_be_named_anywhere_and_the_last_one_wins(call, filled: Path) -> None:
+    wanted = call("skills", "list", "--db", filled).out
+    assert "code-review" in wanted
+    assert call("--db", filled, "skills", "list").out == wanted
+    assert call("skills", "--db", filled, "list").out == wanted
+    assert call("--db", "nowhere.db", "skills", "list", "--db", filled).out == wanted
+
+
+def test_the_environment_names_the_database(run, filled: Path) -> None:
+    assert "code-review" in run("skills", "list", METRICS_STORE_DB=str(filled)).out
+
+
+@pytest.mark.parametrize("command", [*READING, ("reap",), ("schema", "apply")], ids=" ".join)
+def test_a_missing_database_is_an_error_with_a_hint_and_is_not_made(
+    call, tmp_path: Path, command
+) -> None:
+    done = call(*command, "--db", tmp_path / "none.db")
+    assert done.code == 3
+    assert done.out == ""
+    assert done.err.startswith("error: There is no store here: ")
+    assert "hint: " in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"not a database at all " * 500)
+
+
+def _foreign(path: Path) -> None:
+    connection = sqlite.connect(str(path))
+    connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize("make", [_garbage, _foreign, _directory])
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
+def test_what_is_no_store_is_refused_and_left_as_it_is(
+    call, tmp_path: Path, make: Callable[[Path], None], command
+) -> None:
+    path = tmp_path / "theirs"
+    make(path)
+    before = path.read_bytes() if path.is_file() else None
+    done = call(*command, "--db", path)
+    assert done.code == 3
+    assert done.out == ""
+    assert done.err.startswith("error: ")
+    assert "hint: " in done.err
+    assert "Traceback" not in done.err
+    if before is not None:
+        assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING, ("schema", "apply")], ids=" ".join)
+def test_a_newer_database_is_refused(call, filled: Path, command, damaged) -> None:
+    damaged(filled)
+    connection = sqlite.connect(str(filled))
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    done = call(*command, "--db", filled)
+    assert done.code == 3
+    assert done.out == ""
+    assert "newer version" in done.err
+    assert "hint: Upgrade" in done.err
+
+
+def test_a_damaged_database_is_an_error_not_an_empty_list(call, filled: Path, damaged) -> None:
+    damaged(filled)
+    with filled.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (filled.stat().st_size - 4096))
+    done = call("skills", "list", "--db", filled)
+    assert done.code == 3
+    assert done.out == ""
+    assert "damaged" in done.err
+
+
+def test_a_locked_database_can_be_read_but_recording_waits_and_says_so(
+    run, filled: Path, hold_lock
+) -> None:
+    hold_lock(filled)
+    assert run("skills", "list", "--db", filled).code == 0
+    done = run("record", "x", "--db", filled, METRICS_STORE_BUSY_TIMEOUT="0.2")
+    assert done.code == 3
+    assert done.out == ""
+    assert "held the store's lock" in done.err
+    assert "hint: " in done.err
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may do all")
+def test_a_database_without_permission_is_an_error(call, filled: Path) -> None:
+    filled.chmod(0)
+    try:
+        done = call("skills", "list", "--db", filled)
+    finally:
+        filled.chmod(0o600)
+    assert done.code == 3
+    assert "hint: " in done.err
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_reading_commands_leave_the_database_as_it_is(call, filled: Path, command) -> None:
+    before = filled.read_bytes()
+    assert call(*command, "--db", filled).code == 0
+    assert filled.read_bytes() == before
+
+
+def test_an_unexpected_error_is_called_a_bug_without_a_traceback(
+    call, filled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by \x1b[31mnothing")
+
+    monkeypatch.setattr("metrics_store.store.MetricsStore.get_summary", broken)
+    done = call("skills", "summary", "--db", filled)
+    assert done.code == 3
+    assert "this is a bug in metrics-store: ZeroDivisionError: by \\x1b[31mnothing" in done.err
+    assert "METRICS_STORE_DEBUG=1" in done.err
+    assert "Traceback" not in done.err
+    monkeypatch.setenv("METRICS_STORE_DEBUG", "1")
+    assert "Traceback" in call("skills", "summary", "--db", filled).err
+
+
+def _start(*arguments: object, **streams: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "metrics_store.cli", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        **streams,
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")
+def test_a_pipe_that_closes_early_ends_the_command_quietly(filled: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = _start("invocations", "--jsonl", "--db", filled, stdout=writing, stderr=-1)
+    os.close(writing)
+    _, err = command.communicate(timeout=60)
+    assert err == b""
+    assert command.returncode == 141
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_to_a_full_disk_is_an_error(filled: Path) -> None:
+    with open("/dev/full", "wb") as full:
+        command = _start("skills", "list", "--db", filled, stdout=full.fileno(), stderr=-1)
+        _, err = command.communicate(timeout=60)
+    assert command.returncode == 3
+    assert err.decode() == "error: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")
+def test_ctrl_c_ends_the_command_with_130_and_nothing_recorded(run, filled: Path) -> None:
+    command = _start("record", "--stdin", "--db", filled, stdin=-1, stdout=-1, stderr=-1)
+    assert command.stdin is not None
+    command.stdin.write(b'{"skill_name": "x"}\n')
+    command.stdin.flush()
+    wal = Path(f"{filled}-wal")
+    deadline = time.monotonic() + 30
+    while not wal.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # until it has opened the store
+    time.sleep(0.3)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=60)
+    assert command.returncode == 130
+    assert out == b""
+    assert err == b"interrupted\n"
+    assert run("skills", "show", "x", "--db", filled).code == 1
+
+
+def test_closed_standard_streams_are_no_trouble(filled: Path) -> None:
+    if sys.platform == "win32":
+        pytest.skip("POSIX shell")
+    shell = '"$0" -m metrics_store.cli skills list --db "$1" >&- 2>&-'
+    done = subprocess.run(
+        ["sh", "-c", shell, sys.executable, str(filled)],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+
+
+def test_a_poor_encoding_gets_plain_signs_and_never_an_error(run, filled: Path) -> None:
+    run("record", "naïve-Ω", "--db", filled)
+    done = run("skills", "list", "--db", filled, PYTHONIOENCODING="ascii")
+    assert done.code == 0
+    assert "na\\xefve-\\u03a9" in done.out
+    assert "\\u25" not in done.out
+
+
+def test_listing_skills_loads_neither_yoyo_nor_the_import(python, filled: Path) -> None:
+    script = (
+        "import sys\nfrom metrics_store.cli import main\n"
+        "assert main(['skills', 'list', '--db', sys.argv[1]]) == 0\n"
+        "for name in ('yoyo', 'sqlite_utils', 'metrics_store.legacy.importing', 'rich.console'):\n"
+        "    assert name not in sys.modules, name\n"
+    )
+    python(script, filled)
