@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 MICROSECONDS = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,40 +84,26 @@ class _IdSource:
     """UUIDv7 (RFC 9562 §5.7): ordered by time, so that the index on ids only grows at its end."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._forget()
-        os.register_at_fork(after_in_child=self._forget) if hasattr(
-            os, "register_at_fork"
-        ) else None
+        self._renew()
+        if hasattr(os, "register_at_fork"):
+            # A forked child would otherwise hand out the very ids its parent hands out.
+            os.register_at_fork(after_in_child=self._renew)
 
-    def _forget(self) -> None:
-        # A forked child would otherwise hand out the very ids its parent hands out.
+    def _renew(self) -> None:
         self._lock = threading.Lock()
-        self._last_ms = -1
-        self._counter = 0
-        self._pool = b""
+        self._last = -1
+        self._random = Random()  # seeded by the operating system
 
     def new(self, us: int) -> str:
-        ms = us // 1000
+        # Milliseconds and a counter of 12 bits as one number that only grows: within a millisecond,
+        # or after the clock was set back, it counts on (RFC 9562 §6.2, method 1).
         with self._lock:
-            if ms <= self._last_ms:
-                # Same millisecond, or the clock was set back: count on (RFC 9562 §6.2, method 1).
-                self._counter += 1
-                if self._counter > 0xFFF:
-                    self._last_ms += 1
-                    self._counter = 0
-                ms = self._last_ms
-            else:
-                self._last_ms = ms
-                self._counter = 0
-            counter = self._counter
-            if len(self._pool) < 8:
-                self._pool = os.urandom(512)
-            random, self._pool = self._pool[:8], self._pool[8:]
-        tail = (int.from_bytes(random) & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000
-        head = f"{ms & 0xFFFF_FFFF_FFFF:012x}"
-        end = f"{tail:016x}"
-        return f"{head[:8]}-{head[8:]}-7{counter:03x}-{end[:4]}-{end[4:]}"
+            now = us // 1000 << 12
+            self._last = now = now if now > self._last else self._last + 1
+            tail = self._random.getrandbits(62)
+        head = f"{now & 0xFFF_FFFF_FFFF_FFFF:015x}"
+        end = f"{tail | 0x8000_0000_0000_0000:016x}"
+        return f"{head[:8]}-{head[8:12]}-7{head[12:]}-{end[:4]}-{end[4:]}"
 
 
 _ids = _IdSource()

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from json.encoder import encode_basestring
 from typing import NamedTuple
 
 from metrics_store import clock
@@ -32,6 +33,10 @@ Moment = str | datetime | None
 Duration = float | timedelta | None
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+#: A text as JSON; the encoder proper costs 2 us a call before it begins.
+_quoted = encode_basestring
 
 
 class Row(NamedTuple):
@@ -183,15 +188,18 @@ def actions_text(value: object) -> str:
     Raises:
         InvalidValue: they are something else.
     """
-    if not value:
-        if value is None or isinstance(value, (list, tuple)):
-            return "[]"
-        raise InvalidValue(f"follow_up_actions is {type(value).__name__}, not a list of texts")
-    if isinstance(value, (str, bytes)) or not isinstance(value, Sequence):
+    if value is None:
+        return "[]"
+    # The two common types first: asking the abstract class costs 0.5 us.
+    if not isinstance(value, (list, tuple)) and (
+        isinstance(value, (str, bytes)) or not isinstance(value, Sequence)
+    ):
         raise InvalidValue(f"follow_up_actions is {type(value).__name__}, not a list of texts")
     if len(value) > MAX_ACTIONS:
         raise InvalidValue(f"follow_up_actions has {len(value):,} entries")
-    return _encode([label("a follow-up action", action) for action in value])
+    for action in value:
+        label("a follow-up action", action)
+    return "[" + ",".join(map(_quoted, value)) + "]"
 
 
 def object_text(name: str, value: JsonObject | None) -> str | None:

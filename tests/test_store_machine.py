@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
+import pytest
 from checking import problems
 from conftest import SettableClock
 from hypothesis import settings
@@ -28,6 +29,7 @@ from hypothesis.stateful import (
 from metrics_store import MetricsStore, OpenInvocation
 from metrics_store.buffer import Buffer
 from metrics_store.clock import text
+from metrics_store.errors import AlreadyEnded, MetricsStoreError, StoreClosed
 
 SKILLS = ["deploy", "test", "v1.2", "ünï😀"]
 names = st.sampled_from(SKILLS)
@@ -104,6 +106,7 @@ class StoreMachine(RuleBasedStateMachine):
 
     def open(self) -> None:
         self.store = MetricsStore(self.path, durability="normal", clock=self.clock)
+        self.here: set[str] = set()
         self.buffer: Buffer = self.store.buffered(max_delay=3600)
 
     def teardown(self) -> None:
@@ -118,6 +121,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(target=started, skill=names, path=labels, session=labels)
     def start(self, skill: str, path: str | None, session: str | None) -> OpenInvocation:
         started = self.store.track_invocation(skill, path, session)
+        self.here.add(started.invocation_id)
         now = self.clock.us
         self.model.flying[started.invocation_id] = Flying(
             skill, path, session, now, self.clock.monotonic, now
@@ -133,10 +137,13 @@ class StoreMachine(RuleBasedStateMachine):
         follow: list[str],
         took: float | None,
     ) -> None:
-        flying = self.model.flying.pop(started.invocation_id, None)
-        if flying is None or started.invocation_id in self.model.log:
+        expected = self._refusal(started)
+        if expected is not None:
+            with pytest.raises(expected):
+                started.complete(good, follow, error, took)
             return
         started.complete(good, follow, error, took)
+        flying = self.model.flying.pop(started.invocation_id)
         us = self.clock.monotonic - flying.monotonic if took is None else round(took * 1e6)
         self.model.log[started.invocation_id] = Ended(
             flying.skill,
@@ -151,9 +158,18 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(started=started)
     def beat(self, started: OpenInvocation) -> None:
-        if started.invocation_id in self.model.flying:
-            started.heartbeat()
-            self.model.flying[started.invocation_id].sign_us = self.clock.us
+        expected = self._refusal(started)
+        if expected is not None:
+            with pytest.raises(expected):
+                started.heartbeat()
+            return
+        started.heartbeat()
+        self.model.flying[started.invocation_id].sign_us = self.clock.us
+
+    def _refusal(self, started: OpenInvocation) -> type[MetricsStoreError] | None:
+        if started.invocation_id not in self.here:
+            return StoreClosed  # it was started before the store was closed and opened again
+        return None if started.invocation_id in self.model.flying else AlreadyEnded
 
     @rule(record=records)
     def record(self, record: Record) -> None:
