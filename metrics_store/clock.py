@@ -36,7 +36,8 @@ class Clock:
         time.sleep(seconds)
 
 
-_second: tuple[int, str] = (-1, "")
+_DAY = 86_400
+_day: tuple[int, str] = (-1, "")
 
 
 def text(us: int) -> str:
@@ -45,14 +46,15 @@ def text(us: int) -> str:
     Args:
         us: microseconds since 1970, within the years 1 to 9999.
     """
-    global _second
-    second, micro = divmod(us, MICROSECONDS)
-    known = _second
-    if known[0] != second:
-        # Formatting costs 1.3 us and most moments share their second with the last one.
-        moment = _EPOCH + timedelta(seconds=second)
-        known = _second = (second, moment.strftime("%Y-%m-%dT%H:%M:%S").rjust(19, "0"))
-    return f"{known[1]}.{micro:06d}Z"
+    global _day
+    seconds, micro = divmod(us, MICROSECONDS)
+    day, second = divmod(seconds, _DAY)
+    known = _day
+    if known[0] != day:
+        # strftime costs 1.3 us, and most moments share their day with the last one.
+        known = _day = (day, (_EPOCH + timedelta(days=day)).date().isoformat())
+    minute, second = divmod(second, 60)
+    return f"{known[1]}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}.{micro:06d}Z"
 
 
 def parse(moment: str) -> int:

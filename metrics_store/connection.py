@@ -63,14 +63,17 @@ class Database:
     # Opening and closing
 
     def _open_writer(self, deadline: int) -> Connection:
-        connection = sqlite.connect(self.path)
+        try:
+            connection = sqlite.connect(self.path)
+        except sqlite.Error as error:
+            raise sqlite.translated(error, writing=True, where=self.path) from error
         try:
             self._patiently(
                 lambda: pragmas.for_writing(connection, self.settings, self.path), deadline
             )
         except sqlite.Error as error:
             connection.close()
-            raise sqlite.translated(error, writing=False, where=self.path) from error
+            raise sqlite.translated(error, writing=True, where=self.path) from error
         except BaseException:
             # A file that is not ours is left as it was: closing would fold its log back.
             sqlite.close_untouched(connection, self.path)

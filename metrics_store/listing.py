@@ -89,7 +89,8 @@ def search(connection: Connection, text: str, fts: bool, limit: int) -> list[Wor
         try:
             return _paths(connection, "reports.search_paths", text, limit)
         except OperationalError as error:
-            if code(error) != 1:  # SQLITE_ERROR: the statement is ours, so the text is at fault
+            # SQLITE_ERROR: the statement is ours, so the text is at fault, if the tables are there.
+            if code(error) != 1 or "no such table" in str(error):
                 raise
             raise InvalidQuery(
                 f"{text!r}: {error}", hint="See sqlite.org/fts5.html, or search without FTS."
@@ -136,8 +137,9 @@ def _cursor(after: str | None) -> tuple[str, str, int]:
         last_at, last_skill, last_seq = json.loads(after)
         if not (isinstance(last_at, str) and isinstance(last_skill, str)):
             raise TypeError
-        return (last_at, last_skill, min(int(last_seq), _LAST_SEQ))
-    except (ValueError, TypeError, OverflowError) as error:
+        (last_at + last_skill).encode()
+        return (last_at, last_skill, max(0, min(int(last_seq), _LAST_SEQ)))
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidQuery(
             f"after is {after!r}", hint="Give what `next` of the page before said."
         ) from error

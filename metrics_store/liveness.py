@@ -66,9 +66,14 @@ def _namespace() -> str:
 
 def _started(pid: int) -> str:
     """Clock ticks from boot to the start of a process; empty where the system does not tell."""
-    # The second field is the command in brackets and may hold anything, brackets too.
-    fields = _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    fields = _stat(pid)
     return fields[19] if len(fields) > 19 else ""
+
+
+def _stat(pid: int) -> list[str]:
+    """What /proc tells of a process, from its state on."""
+    # The second field is the command in brackets and may hold anything, brackets too.
+    return _read(f"/proc/{pid}/stat").rpartition(")")[2].split()
 
 
 def _runs(pid: int) -> bool:
@@ -80,7 +85,8 @@ def _runs(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
+    # Ended, but its parent has not asked for its exit code yet.
+    return _stat(pid)[:1] not in (["Z"], ["X"])
 
 
 def _read(path: str) -> str:

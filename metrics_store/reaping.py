@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 
 from metrics_store import clock, liveness, rows, windows
 from metrics_store.sql import query
@@ -76,7 +77,9 @@ def _reason(left: _Left, now_us: int, limit_us: int | None) -> str | None:
 
 def _row(left: _Left, now_us: int, reason: str) -> rows.Row:
     attributes = json.loads(left.attributes) if left.attributes else {}
-    attributes["reaped"] = reason
+    # The caller may have an attribute of that name.
+    key = next(name for n in count() if (name := "reaped" + "_" * n) not in attributes)
+    attributes[key] = reason
     return rows.row(
         left.id,
         left.skill_name,
@@ -90,6 +93,7 @@ def _row(left: _Left, now_us: int, reason: str) -> rows.Row:
         None,
         "[]",
         left.origin,
-        rows.object_text("attributes", attributes),
+        # Not measured again: what was within the limits must be possible to close.
+        json.dumps(attributes, ensure_ascii=False, separators=(",", ":")),
         left.legacy,
     )

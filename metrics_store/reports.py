@@ -119,7 +119,9 @@ class Reports:
         if now is None:
             return self._database.clock.now_us()
         # Buckets end after the present, and must end before the calendar does.
-        return min(rows.moment_us("now", now), clock.MAX_US - 63 * 86_400 * clock.MICROSECONDS)
+        margin = 63 * 86_400 * clock.MICROSECONDS
+        us = rows.moment_us("now", now)
+        return max(clock.MIN_US + margin, min(us, clock.MAX_US - margin))
 
     def get_session_skills(self, session_id: str) -> list[SessionSkill]:
         """What one session did, the most used skill first."""
@@ -205,6 +207,8 @@ class Reports:
 
     def in_flight(self, skill_name: str | None = None, limit: int = 1000) -> list[InFlight]:
         """What has started and not ended, the latest first."""
+        if skill_name is not None and not _is_text(skill_name):
+            return []
         with self._database.read() as connection:
             return listing.in_flight(connection, skill_name, _count(limit))
 
@@ -231,6 +235,8 @@ class Reports:
             try:
                 cursor = connection.execute(sql, params)
                 names = [column[0] for column in cursor.description or ()]
+                if len(set(names)) < len(names):
+                    raise InvalidQuery("two columns of one name", hint="Name them apart with AS.")
                 return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             except (sqlite.Error, sqlite.Warning_, ValueError, OverflowError) as error:
                 if sqlite.code(error) in _CALLERS_FAULT:

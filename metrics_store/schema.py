@@ -23,6 +23,7 @@ from metrics_store.errors import (
     SchemaDrift,
     SchemaError,
     SchemaNewer,
+    StoreNotWritable,
     UnknownMigration,
 )
 
@@ -231,6 +232,10 @@ def back_up(database: Database) -> Path:
     """
     moment = clock.text(database.clock.now_us()).translate({ord(c): None for c in "-:.Z"})
     target = Path(f"{database.path}.before-schema-change-{moment}")
+    n = 1
+    while target.exists():
+        n += 1
+        target = Path(f"{database.path}.before-schema-change-{moment}-{n}")
     copy_database(database, target)
     return target
 
@@ -243,22 +248,38 @@ def copy_database(database: Database, target: Path) -> None:
 
     Raises:
         NoSpace: the disk has no room for it.
+        StoreNotWritable: the copy cannot be made.
+        CorruptStore: the copy is damaged, and so is the database.
     """
-    size = os.stat(database.path).st_size
-    if shutil.disk_usage(target.parent).free < size + (1 << 20):
-        raise NoSpace(f"{target} needs {size} bytes", hint="Free some space, then try again.")
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    copy = sqlite.connect(str(target))
     try:
-        with database.read(check_schema=False) as connection:
-            connection.backup(copy, pages=-1)
-        verdict = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        if verdict != "ok":
-            raise CorruptStore(f"{database.path}: {verdict}")
-        # One file, that needs no -wal beside it.
-        copy.execute("PRAGMA journal_mode = DELETE")
-    finally:
-        copy.close()
+        size = os.stat(database.path).st_size
+        if shutil.disk_usage(target.parent).free < size + (1 << 20):
+            raise NoSpace(f"{target} needs {size} bytes", hint="Free some space, then try again.")
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise StoreNotWritable(f"{target}: {error.strerror}") from error
+    try:
+        copy = sqlite.connect(str(target))
+        try:
+            _fill(copy, database)
+        finally:
+            copy.close()
+    except sqlite.Error as error:
+        target.unlink()
+        raise sqlite.translated(error, writing=True, where=str(target)) from error
+    except BaseException:
+        target.unlink()
+        raise
+
+
+def _fill(copy: Connection, database: Database) -> None:
+    with database.read(check_schema=False) as connection:
+        connection.backup(copy, pages=-1)
+    verdict = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if verdict != "ok":
+        raise CorruptStore(f"{database.path}: {verdict}")
+    # One file, that needs no -wal beside it.
+    copy.execute("PRAGMA journal_mode = DELETE")
 
 
 def _stamp(connection: Connection, reached: int) -> None:

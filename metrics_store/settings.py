@@ -86,7 +86,7 @@ def _from_toml(config: str | os.PathLike[str] | None) -> dict[str, object]:
     values = dict(table.get("metrics_store", table))
     if isinstance(values.get("database"), str):
         # A relative path in a file is meant from where the file lies.
-        values["database"] = path.parent / str(values["database"])
+        values["database"] = path.parent / Path(str(values["database"])).expanduser()
     return values
 
 
@@ -116,8 +116,8 @@ def _checked(name: str, value: object) -> object:
                 return _flag(value)
             case _:
                 pass
-    except (TypeError, ValueError) as error:
-        raise InvalidSetting(f"{name} = {value!r}", hint=str(error)) from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidSetting(f"{name} = {str(value)[:80]!r}", hint=str(error)) from error
     if name == "durability":
         raise InvalidSetting(f"durability = {value!r}", hint='It is "full" or "normal".')
     raise InvalidSetting(name, hint=f"The settings are: {', '.join(_NAMES)}.")

@@ -312,6 +312,8 @@ class MetricsStore(Reports):
         values = (*row, self._database.schema_version)
         try:
             self._require(self._database.write_one(statement, values))
+        except DuplicateRecord:
+            raise DuplicateRecord(row.id) from None
         except OutcomeUnknown:
             # The row may be there in spite of the error; its id tells. Then once more.
             with self._database.read() as connection:

@@ -6,7 +6,7 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -102,8 +102,10 @@ def daily_counts(connection: Connection, now_us: int, days: int) -> dict[str, li
     """Invocations of every skill per UTC day, the last one being now's."""
     if not 1 <= days <= MAX_BUCKETS:
         raise InvalidQuery(f"{days} days", hint=f"It is 1 to {MAX_BUCKETS:,}.")
-    today = clock.to_datetime(now_us).date()
-    wanted = [(today - timedelta(days=back)).isoformat() for back in range(days - 1, -1, -1)]
+    today = clock.to_datetime(now_us).date().toordinal()
+    wanted = [
+        date.fromordinal(max(1, today - back)).isoformat() for back in range(days - 1, -1, -1)
+    ]
     place = {day: index for index, day in enumerate(wanted)}
     counts: dict[str, list[int]] = {}
     for skill, day, n in connection.execute(query("reports.days_of_all"), (json.dumps(wanted),)):

@@ -8,7 +8,7 @@ kept apart and added where the classic totals are asked for.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metrics_store import clock
@@ -54,9 +54,9 @@ class Recount:
         """A record of the file. One that never ended is in no total."""
         self.skills.add(u.skill_name)
         if not u.pending:
-            seconds = u.legacy.get("duration_seconds")
-            us = u.duration_us if seconds is None else round(float(str(seconds)) * 1e6)
-            self._add(u.skill_name, u.completed, us, u.workflow_path, u.error_type, u.actions)
+            # The file's totals count what the sibling invented, too.
+            us = None if u.seconds is None else round(u.seconds * clock.MICROSECONDS)
+            self._add(u.skill_name, u.completed, us, u.workflow_path, u.error_type, u.actions or ())
 
     def add_stored(self, row: stored.StoredRow) -> None:
         """A row whose record the file once had: its totals count it still."""
@@ -68,7 +68,7 @@ class Recount:
                 None if us is None else int(str(us)),
                 row["workflow_path"],
                 row["error_type"],
-                str(row["follow_up_actions"]),
+                json.loads(str(row["follow_up_actions"])),
             )
 
     def _add(
@@ -78,7 +78,7 @@ class Recount:
         us: int | None,
         path: object,
         error: object,
-        actions: str,
+        actions: Sequence[str],
     ) -> None:
         sums = self._sums.setdefault(skill, _Sums())
         sums.n += 1
@@ -89,9 +89,8 @@ class Recount:
             sums.count("path", str(path))
         if error:
             sums.count("error", str(error))
-        if actions != "[]":
-            for action in json.loads(actions):
-                sums.count("action", action)
+        for action in actions:
+            sums.count("action", action)
 
     def difference(self, stated: Mapping[str, _Sums]) -> dict[str, _Sums]:
         """What the file's totals have more than the records, by skill; zeros left out."""

@@ -6,7 +6,6 @@ the file again and the stored columns, and trusts neither the pass's counts nor 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -81,28 +80,26 @@ class Comparing:
         )
 
     def _batch(self, records: Sequence[Record]) -> None:
-        single: list[Understood] = []
+        understood: list[tuple[int, Understood]] = []
         for element in records:
             try:
-                u = self._understand(element)
+                understood.append((element.position, self._understand(element)))
             except Refused:
                 continue
-            self._compared += 1
-            self._each(u)
-            times, _ = self._scratch.seen(u.raw_invoked_at, u.key)
-            if times == 1:
-                single.append(u)
-            else:
-                self._scratch.contest(element.position, u)
-        ids = [record.row_id(u.key, u.raw_invoked_at, 1) for u in single]
+        self._compared += len(understood)
+        ids = [u.id(1) for _, u in understood]
+        seen = self._scratch.seen(ids)
         with self._store.database.read() as connection:
             found = stored.by_id(connection, ids)
-        for u, row_id in zip(single, ids, strict=True):
+        for (position, u), row_id in zip(understood, ids, strict=True):
+            self._each(u)
             row = found.get(row_id)
-            if row is None:
+            if seen[row_id][0] > 1:
+                self._scratch.contest(position, u)
+            elif row is None:
                 self._differ("only_in_file", False, "", u, None)
             else:
-                self._accounted += 1
+                self._accounted += stored.is_taken_in(row)
                 self._one(u, row)
 
     def _one(self, u: Understood, row: stored.StoredRow) -> None:
@@ -120,8 +117,8 @@ class Comparing:
     def _several(self, connection: Connection, key: str) -> None:
         """A key with several records: pair equal ones, then the rest in order."""
         records = [u for _, n, u in self._scratch.contested(key) for _ in range(n)]
-        rows = stored.of_key(connection, key, records[0].raw_invoked_at)
-        self._accounted += len(rows)
+        rows = stored.of_key(connection, records[0])
+        self._accounted += sum(map(stored.is_taken_in, rows))
         by_content: dict[str, list[stored.StoredRow]] = {}
         for row, content in zip(rows, stored.contents(rows), strict=True):
             by_content.setdefault(content, []).append(row)
@@ -143,12 +140,15 @@ class Comparing:
 
     def _rest(self, connection: Connection) -> None:
         """Rows of this history that no record of the file accounts for."""
-        for row in stored.of_lineage(connection, self._lineage):
-            legacy = json.loads(str(row["legacy"]))
-            raw = legacy["invoked_at"]
-            key = record.key_of(str(row["skill_name"]), raw, row["workflow_path"])
-            if self._scratch.seen(raw, key)[0] == 0:
-                self._lost(row)
+        if stored.count_lineage(connection, self._lineage) == self._accounted:
+            return
+        rows = stored.of_lineage(connection, self._lineage)
+        while batch := list(islice(rows, _BATCH)):
+            firsts = [stored.first_id(row) for row in batch]
+            seen = self._scratch.seen(firsts)
+            for row, first in zip(batch, firsts, strict=True):
+                if first not in seen:
+                    self._lost(row)
 
     def _lost(self, row: stored.StoredRow) -> None:
         self._only_stored(row)

@@ -189,7 +189,7 @@ class _Import:
         understood = understand(value, reader, sessions, self._store.database.clock.now_us())
         if element.duplicate_keys:
             detail = "the last was taken of: " + ", ".join(element.duplicate_keys)
-            return replace(understood, flags=(*understood.flags, ("duplicate_keys", detail)))
+            return understood._replace(flags=(*understood.flags, ("duplicate_keys", detail)))
         return understood
 
     def _tail(self, copy: PrivateCopy, position: int, torn: TornFile) -> Record:

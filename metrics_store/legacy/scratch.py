@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from metrics_store import sqlite
@@ -45,25 +44,34 @@ class Scratch:
         self._connection.close()
         self._path.unlink(missing_ok=True)
 
-    def saw(self, raw_invoked_at: str, key: str) -> int:
-        """Count a record of a key; gives how many there are now."""
-        row = self._connection.execute(query("scratch.saw"), (raw_invoked_at, key)).fetchone()
-        return int(row[0])
+    def saw(self, first_ids: Sequence[str]) -> list[int]:
+        """Count records of keys, each by the id of its first row.
 
-    def seen(self, raw_invoked_at: str, key: str) -> tuple[int, bool]:
+        Returns:
+            For each, how many of its key there are now.
+        """
+        counts = {row_id: n for row_id, (n, _) in self.seen(first_ids).items()}
+        now = []
+        for row_id in first_ids:
+            n = counts[row_id] = counts.get(row_id, 0) + 1
+            now.append(n)
+        self._connection.executemany(query("scratch.saw"), counts.items())
+        return now
+
+    def seen(self, first_ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
         """How many records of a key were seen, and whether its first row has found its record."""
-        row = self._connection.execute(query("scratch.seen"), (raw_invoked_at, key)).fetchone()
-        return (int(row[0]), bool(row[1])) if row else (0, False)
+        found = self._connection.execute(query("scratch.seen"), (json.dumps(first_ids),))
+        return {row_id: (n, bool(taken)) for row_id, n, taken in found.fetchall()}
 
-    def take(self, raw_invoked_at: str, key: str) -> None:
-        """Note that the first row of a key has found its record."""
-        self._connection.execute(query("scratch.take"), (raw_invoked_at, key))
+    def leave(self, first_id: str) -> None:
+        """Note that the first row of a key has not found its record yet."""
+        self._connection.execute(query("scratch.leave"), (first_id,))
 
     def contest(self, position: int, record: Understood) -> None:
         """Keep a record until all of its key are known."""
         self._connection.execute(
             query("scratch.contest"),
-            (record.key, record.content, position, json.dumps(asdict(record))),
+            (record.key, record.content, position, json.dumps(record)),
         )
 
     def contested_keys(self, after: str) -> Iterator[str]:
@@ -91,6 +99,5 @@ class Scratch:
 
 
 def _record(text: str) -> Understood:
-    fields = json.loads(text)
-    flags: Sequence[Sequence[str]] = fields.pop("flags")
-    return Understood(**fields, flags=tuple((flag, detail) for flag, detail in flags))
+    read = Understood._make(json.loads(text))
+    return read._replace(flags=tuple((flag, detail) for flag, detail in read.flags))

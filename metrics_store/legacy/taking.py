@@ -99,13 +99,15 @@ class Taking:
                 understood.append((element, self._understand(element)))
             except Refused as refusal:
                 self._refuse(element, refusal, batch, write)
-        firsts, waiting = self._sort(understood)
-        ids = [record.row_id(u.key, u.raw_invoked_at, 1) for _, u in firsts]
+        ids = [u.id(1) for _, u in understood]
+        times = self._scratch.saw(ids)
         with self._store.database.read() as connection:
             found = stored.by_id(connection, ids)
-        for (element, u), row_id in zip(firsts, ids, strict=True):
+        for (element, u), row_id, n in zip(understood, ids, times, strict=True):
             row = found.get(row_id)
-            if row is None:
+            if n > 1:
+                self._scratch.contest(element.position, u)
+            elif row is None:
                 if write:
                     self._insert(u, 1, element.position, batch)
             elif row["legacy"] and record.content_of(row) == u.content:
@@ -114,25 +116,12 @@ class Taking:
                     counts.pending += u.pending
                     self._note_source(row)
             else:
-                waiting.append((element, u))
-                continue
-            self._scratch.take(u.raw_invoked_at, u.key)
-        for element, u in waiting:
-            self._scratch.contest(element.position, u)
+                self._scratch.leave(row_id)
+                self._scratch.contest(element.position, u)
         if write:
             counts.read += len(records)
             self._pass.position = records[-1].position + 1
             self._commit(batch)
-
-    def _sort(
-        self, understood: list[tuple[Record, Understood]]
-    ) -> tuple[list[tuple[Record, Understood]], list[tuple[Record, Understood]]]:
-        firsts: list[tuple[Record, Understood]] = []
-        waiting: list[tuple[Record, Understood]] = []
-        for element, u in understood:
-            first = self._scratch.saw(u.raw_invoked_at, u.key) == 1
-            (firsts if first else waiting).append((element, u))
-        return firsts, waiting
 
     def _refuse(self, element: Record, refusal: Refused, batch: _Batch, write: bool) -> None:
         digest = hashlib.blake2b(element.raw.encode("utf-8", "surrogatepass"), digest_size=16)
@@ -159,10 +148,11 @@ class Taking:
         waiting = [
             (position, u) for position, n, u in self._scratch.contested(key) for _ in range(n)
         ]
-        raw_invoked_at = waiting[0][1].raw_invoked_at
-        _, taken = self._scratch.seen(raw_invoked_at, key)
+        one = waiting[0][1]
+        first_id = one.id(1)
+        _, taken = self._scratch.seen([first_id])[first_id]
         with self._store.database.read() as connection:
-            rows = stored.of_key(connection, key, raw_invoked_at)
+            rows = stored.of_key(connection, one)
         free = list(enumerate(rows, start=1))[1 if taken else 0 :]
         for _, row in free:
             self._note_source(row)
@@ -184,7 +174,7 @@ class Taking:
             self._match(unfound.pop(0)[1])
         for ordinal, (position, u) in enumerate(unfound, start=len(rows) + 1):
             self._insert(u, ordinal, position, batch)
-            self._flag(batch, record.row_id(key, raw_invoked_at, ordinal), position, _twin(ordinal))
+            self._flag(batch, u.id(ordinal), position, _twin(ordinal))
 
     def _match_equal(
         self,
@@ -223,8 +213,7 @@ class Taking:
         else:
             batch.rows.append(record.row_of(u, ordinal, self._pass.source_id))
         for flag in u.flags:
-            row_id = record.row_id(u.key, u.raw_invoked_at, ordinal)
-            self._flag(batch, row_id, position, flag)
+            self._flag(batch, u.id(ordinal), position, flag)
 
     def _flag(self, batch: _Batch, row_id: str, position: int, flag: tuple[str, str]) -> None:
         name, detail = flag

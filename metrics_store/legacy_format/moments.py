@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
+from typing import NamedTuple
 
 from metrics_store import clock
 from metrics_store.errors import InvalidQuery, InvalidValue
@@ -22,19 +22,18 @@ REPEATED = "repeated_hour"
 _SKIPPED = "skipped_hour"
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """A moment of the file.
 
     Args:
         us: microseconds since 1970, UTC.
         flag: ``repeated_hour`` or ``skipped_hour``, else empty.
-        naive: whether the text bore no offset.
+        face_us: what the text would be in UTC, whatever the zone; ids begin with it.
     """
 
     us: int
     flag: str
-    naive: bool
+    face_us: int
 
 
 class ZoneReader:
@@ -63,35 +62,39 @@ class ZoneReader:
         """
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is not None:
-            return Read(_checked(clock.of_datetime(moment)), "", False)
+            us = _checked(clock.of_datetime(moment))
+            return Read(us, "", us)
+        face_us = clock.of_datetime(moment.replace(tzinfo=UTC))
         if self._utc:
-            return Read(_checked(clock.of_datetime(moment.replace(tzinfo=UTC))), "", True)
-        return self._local(moment)
+            return Read(_checked(face_us), "", face_us)
+        offset, flag = self._local(moment)
+        return Read(_checked(face_us - offset // timedelta(microseconds=1)), flag, face_us)
 
-    def _local(self, moment: datetime) -> Read:
+    def _local(self, moment: datetime) -> tuple[timedelta, str]:
+        """The offset from UTC at a local time."""
         hour = moment.replace(minute=0, second=0, microsecond=0)
         known = self._hour
         if known is not None and known[0] == hour:
-            # Offsets change on some minute of an hour at most a few times a year; the hour before
-            # was found to be a plain one.
+            # Offsets change within a few hours a year; this one was found to be a plain one.
             self._last, self._second_time = moment, False
-            return Read(_checked(_utc_us(moment, known[1])), "", True)
+            return known[1], ""
         first, second = self._offset(moment, 0), self._offset(moment, 1)
-        if first == second:
-            if self._plain(hour, first):
-                self._hour = (hour, first)
-            self._last, self._second_time = moment, False
-            return Read(_checked(_utc_us(moment, first)), "", True)
+        if first > second:
+            return (second if self._is_second_time(moment) else first), REPEATED
+        self._last, self._second_time = moment, False
         if first < second:
             # A local time that never was; the offset before the change is as good as any.
-            self._last, self._second_time = moment, False
-            return Read(_checked(_utc_us(moment, first)), _SKIPPED, True)
-        stepped_back = self._last is not None and moment < self._last
-        if stepped_back and self._last is not None and self._ambiguous(self._last):
+            return first, _SKIPPED
+        if self._plain(hour, first):
+            self._hour = (hour, first)
+        return first, ""
+
+    def _is_second_time(self, moment: datetime) -> bool:
+        last = self._last
+        if last is not None and moment < last and self._ambiguous(last):
             self._second_time = True
         self._last = moment
-        offset = second if self._second_time else first
-        return Read(_checked(_utc_us(moment, offset)), REPEATED, True)
+        return self._second_time
 
     def _ambiguous(self, moment: datetime) -> bool:
         return self._offset(moment, 0) > self._offset(moment, 1)
@@ -129,10 +132,6 @@ def local_zone() -> str:
         "the time zone of this machine has no name",
         hint="Say in which zone the file was written: --zone Europe/Berlin.",
     )
-
-
-def _utc_us(moment: datetime, offset: timedelta) -> int:
-    return clock.of_datetime(moment.replace(tzinfo=UTC)) - offset // timedelta(microseconds=1)
 
 
 def _checked(us: int) -> int:

@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from json.encoder import encode_basestring
+from typing import NamedTuple
 
 from metrics_store import clock, rows
 from metrics_store.legacy_format.moments import Read, ZoneReader
@@ -38,37 +39,77 @@ _SESSION_MEMBERS = frozenset(
 _PLACEHOLDER_SECONDS = 0.01
 
 _text = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+#: A text as JSON. An encoder proper takes 2 us a call before it begins, three times a record.
+_quoted = encode_basestring
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(NamedTuple):
     """A record that can be a row.
 
     Args:
         key: JSON text of skill, raw moment and path.
-        content: canonical JSON text of everything it says.
         invoked_us: microseconds since 1970.
+        face_us: the raw moment as if it were UTC, microseconds since 1970.
         pending: it never ended.
         duration_us: microseconds; None if unknown.
-        legacy: JSON object of what the columns cannot give back.
+        seconds: the duration as the file has it.
+        actions: the follow-up actions as the file has them: a list of texts, or None.
+        extra: members the legacy tracker does not know, but for ``session_id``.
+        attributes: the same as JSON text; None without any.
+        placeholder: the duration is the sibling's invention.
         flags: pairs of flag and detail.
     """
 
     key: str
-    content: str
     skill_name: str
     raw_invoked_at: str
     invoked_us: int
+    face_us: int
     workflow_path: str | None
     pending: bool
     completed: bool
     duration_us: int | None
-    actions: str
+    seconds: float | None
+    actions: list[str] | None
     error_type: str | None
     session_id: str | None
+    extra: dict[str, object]
     attributes: str | None
-    legacy: dict[str, object]
     flags: tuple[tuple[str, str], ...]
+
+    @property
+    def content(self) -> str:
+        """Canonical JSON text of everything it says."""
+        return _text(
+            [
+                self.skill_name,
+                self.raw_invoked_at,
+                self.workflow_path,
+                self.completed,
+                self.seconds,
+                self.actions,
+                self.error_type,
+                self.session_id,
+                self.extra,
+            ]
+        )
+
+    @property
+    def actions_text(self) -> str:
+        """The follow-up actions as a JSON array."""
+        return "[" + ",".join(map(_quoted, self.actions)) + "]" if self.actions else "[]"
+
+    def id(self, ordinal: int) -> str:
+        """The id of the row that the how-manieth record of this key becomes."""
+        return _row_id(self.key, self.face_us, ordinal)
+
+    def legacy(self, source_id: int) -> str:
+        """JSON text of what the row's columns cannot give back, and where it is from."""
+        text = f'{{"source":{source_id},"invoked_at":{_quoted(self.raw_invoked_at)}'
+        us = self.duration_us
+        if self.seconds is not None and (us is None or us / 1e6 != self.seconds):
+            text += f',"duration_seconds":{self.seconds!r}'
+        return text + (',"follow_up_actions":null}' if self.actions is None else "}")
 
 
 class Refused(Exception):
@@ -105,44 +146,39 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
     if completed is not True and completed is not False:
         raise Refused("bad_completed", f"completed is {_kind(completed)}, not true or false")
     seconds = _seconds(get("duration_seconds"))
-    given = get("follow_up_actions", [])
-    actions = _actions(given)
-    flags = [(read.flag, f"{raw} in {zone.zone}")] if read.flag else []
+    actions = _actions(get("follow_up_actions", []))
+    flags: tuple[tuple[str, str], ...] = ()
+    if read.flag:
+        flags += ((read.flag, f"{raw} in {zone.zone}"),)
     if read.us > now_us + 86_400 * clock.MICROSECONDS:
-        flags.append(("in_the_future", raw))
+        flags += (("in_the_future", raw),)
     session: str | None = None
     extra: dict[str, object] = {}
     if len(value) > len(MEMBERS) or not _KNOWN.issuperset(value):
-        session, extra = _beyond(value, session_shape, flags)
-    legacy: dict[str, object] = {"invoked_at": raw}
-    duration = _duration_us(seconds, session_shape, flags, legacy)
-    if given is None:
-        legacy["follow_up_actions"] = None
-    said = [skill, raw, path, completed, seconds, given, error_type, session, extra]
-    try:
-        content = _text(said)
-        _storable(content)
-        if len(content) > 4096:
-            _short_enough(skill, raw, path, error_type, session, given or ())
-        attributes = rows.object_text("attributes", extra) if extra else None
-    except (ValueError, RecursionError) as error:
-        raise Refused("not_storable", str(error)) from None
+        session, extra, unknown = _beyond(value, session_shape)
+        flags += unknown
+    us = None if seconds is None else round(seconds * clock.MICROSECONDS)
+    if session_shape and seconds == _PLACEHOLDER_SECONDS:
+        us = None
+        flags += (("placeholder_duration", "0.01 s is what is written when none was given"),)
+    attributes = _storable(skill, raw, path, error_type, session, actions or (), extra)
     return Understood(
         key_of(skill, raw, path),
-        content,
         skill,
         raw,
         read.us,
+        read.face_us,
         path,
-        seconds is None and not completed and not error_type and not given,
+        seconds is None and not completed and not error_type and not actions,
         completed,
-        duration,
+        us,
+        seconds,
         actions,
         error_type,
         session,
+        extra,
         attributes,
-        legacy,
-        tuple(flags),
+        flags,
     )
 
 
@@ -172,16 +208,17 @@ def content_of(row: Mapping[str, object]) -> str:
     )
 
 
-def key_of(skill_name: str, raw_invoked_at: str, workflow_path: object) -> str:
+def key_of(skill_name: str, raw_invoked_at: str, workflow_path: str | None) -> str:
     """The key that tells records apart as far as the legacy format can."""
-    return _text([skill_name, raw_invoked_at, workflow_path])
+    path = "null" if workflow_path is None else _quoted(workflow_path)
+    return f"[{_quoted(skill_name)},{_quoted(raw_invoked_at)},{path}]"
 
 
 def row_of(record: Understood, ordinal: int, source_id: int) -> Row:
     """The log row of a record that ended."""
     us = record.duration_us
     return rows.row(
-        row_id(record.key, record.raw_invoked_at, ordinal),
+        record.id(ordinal),
         record.skill_name,
         record.invoked_us,
         None if us is None or record.invoked_us + us > clock.MAX_US else record.invoked_us + us,
@@ -191,17 +228,17 @@ def row_of(record: Understood, ordinal: int, source_id: int) -> Row:
         "completed" if record.completed else "failed",
         us,
         record.error_type,
-        record.actions,
+        record.actions_text,
         ORIGIN,
         record.attributes,
-        _json({"source": source_id, **record.legacy}),
+        record.legacy(source_id),
     )
 
 
 def inflight_of(record: Understood, ordinal: int, source_id: int) -> tuple[str | int, ...]:
     """The in-flight row of a record that never ended, as ``skills.start_invocation`` binds it."""
     return (
-        row_id(record.key, record.raw_invoked_at, ordinal),
+        record.id(ordinal),
         record.skill_name,
         clock.text(record.invoked_us),
         0 if record.workflow_path is None else record.workflow_path,
@@ -209,7 +246,7 @@ def inflight_of(record: Understood, ordinal: int, source_id: int) -> tuple[str |
         0,
         ORIGIN,
         0 if record.attributes is None else record.attributes,
-        _json({"source": source_id, **record.legacy}),
+        record.legacy(source_id),
         0,
     )
 
@@ -222,7 +259,11 @@ def row_id(key: str, raw_invoked_at: str, ordinal: int) -> str:
     """
     moment = datetime.fromisoformat(raw_invoked_at)
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    ms = max(0, clock.of_datetime(aware) // 1000) & 0xFFFF_FFFF_FFFF
+    return _row_id(key, clock.of_datetime(aware), ordinal)
+
+
+def _row_id(key: str, face_us: int, ordinal: int) -> str:
+    ms = max(0, face_us // 1000) & 0xFFFF_FFFF_FFFF
     hashed = hashlib.blake2b(f"{ordinal}:{key}".encode("utf-8", "surrogatepass"), digest_size=10)
     tail = hashed.hexdigest()
     variant = "89ab"[int(tail[3], 16) & 3]
@@ -244,35 +285,17 @@ def _moment(raw: object, zone: ZoneReader) -> tuple[str, Read]:
         raise Refused("bad_moment", f"invoked_at: {error}") from None
 
 
-def _duration_us(
-    seconds: float | None,
-    session_shape: bool,
-    flags: list[tuple[str, str]],
-    legacy: dict[str, object],
-) -> int | None:
-    """Whole microseconds; what they cannot give back is kept in ``legacy``."""
-    if seconds is None:
-        return None
-    if session_shape and seconds == _PLACEHOLDER_SECONDS:
-        flags.append(("placeholder_duration", "0.01 s is what is written when none was given"))
-        legacy["duration_seconds"] = seconds
-        return None
-    us = round(seconds * clock.MICROSECONDS)
-    if us / 1e6 != seconds:
-        legacy["duration_seconds"] = seconds
-    return us
-
-
 def _beyond(
-    value: Mapping[str, object], session_shape: bool, flags: list[tuple[str, str]]
-) -> tuple[str | None, dict[str, object]]:
+    value: Mapping[str, object], session_shape: bool
+) -> tuple[str | None, dict[str, object], tuple[tuple[str, str], ...]]:
+    """The session, what else the legacy tracker does not know, and a flag for what nobody does."""
     extra = {key: item for key, item in value.items() if key not in _KNOWN}
     unknown = [key for key in extra if not (session_shape and key in _SESSION_MEMBERS)]
-    if unknown:
-        flags.append(("unknown_keys", "kept as attributes: " + ", ".join(sorted(unknown))))
+    detail = "kept as attributes: " + ", ".join(sorted(unknown))
+    flags = (("unknown_keys", detail),) if unknown else ()
     if isinstance(extra.get("session_id"), str):
-        return str(extra.pop("session_id")), extra
-    return None, extra
+        return str(extra.pop("session_id")), extra, flags
+    return None, extra, flags
 
 
 def _optional(value: object, name: str) -> str | None:
@@ -295,39 +318,44 @@ def _seconds(value: object) -> float | None:
     return seconds + 0.0  # -0.0 is 0
 
 
-def _actions(value: object) -> str:
-    if value is None or value == []:
-        return "[]"
+def _actions(value: object) -> list[str] | None:
+    if value is None:
+        return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Refused("bad_follow_up_actions", "follow_up_actions is not a list of texts")
-    return _json(value)
+    return value
 
 
-def _short_enough(
+def _storable(
     skill: str,
     raw: str,
     path: str | None,
     error_type: str | None,
     session: str | None,
     actions: Sequence[str],
-) -> None:
-    for text in (skill, raw, path, error_type, session, *actions):
-        if text is not None and len(text) > rows.MAX_LABEL:
-            raise ValueError(f"a text of {len(text):,} characters; at most {rows.MAX_LABEL:,}")
+    extra: dict[str, object],
+) -> str | None:
+    """Check that every text can be stored; gives the extra members as JSON text, if any."""
     if len(actions) > rows.MAX_ACTIONS:
-        raise ValueError(f"{len(actions):,} follow-up actions; at most {rows.MAX_ACTIONS:,}")
-
-
-def _storable(text: str) -> None:
-    if not text.isascii():
+        raise Refused("not_storable", f"{len(actions):,} follow-up actions")
+    for text in (skill, raw, path, error_type, session, *actions):
+        if text is None or (text.isascii() and len(text) <= rows.MAX_LABEL):
+            continue
+        if len(text) > rows.MAX_LABEL:
+            raise Refused(
+                "not_storable",
+                f"a text of {len(text):,} characters; at most {rows.MAX_LABEL:,}",
+            )
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise ValueError("half of a character (a lone surrogate) is in its text") from None
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+            raise Refused(
+                "not_storable", "half of a character (a lone surrogate) is in its text"
+            ) from None
+    try:
+        return rows.object_text("attributes", extra) if extra else None
+    except (ValueError, RecursionError) as error:
+        raise Refused("not_storable", str(error)) from None
 
 
 def _kind(value: object) -> str:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from metrics_store.legacy_format import record
+from metrics_store.legacy_format.record import Understood
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
@@ -33,21 +34,23 @@ def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, StoredRow]:
     return {row[0]: dict(zip(_COLUMNS, row, strict=True)) for row in found}
 
 
-def of_key(connection: Connection, key: str, raw_invoked_at: str) -> list[StoredRow]:
-    """The rows of a key, by their ordinal from 1 on."""
+def of_key(connection: Connection, one: Understood) -> list[StoredRow]:
+    """The rows of a record's key, by their ordinal from 1 on."""
     rows: list[StoredRow] = []
     step = 4
     while True:
-        ids = [
-            record.row_id(key, raw_invoked_at, ordinal)
-            for ordinal in range(len(rows) + 1, len(rows) + step + 1)
-        ]
+        ids = [one.id(ordinal) for ordinal in range(len(rows) + 1, len(rows) + step + 1)]
         found = by_id(connection, ids)
         for row_id in ids:
             if row_id not in found:
                 return rows
             rows.append(found[row_id])
         step = min(step * 4, 1000)
+
+
+def count_lineage(connection: Connection, lineage: int) -> int:
+    """How many rows came from the files of a lineage."""
+    return int(connection.execute(query("legacy.count_lineage"), (lineage,)).fetchone()[0])
 
 
 def of_lineage(connection: Connection, lineage: int) -> Iterator[StoredRow]:
@@ -70,6 +73,19 @@ def source_of(row: StoredRow) -> int | None:
         return None
     source = json.loads(str(row["legacy"])).get("source")
     return int(source) if source is not None else None
+
+
+def is_taken_in(row: StoredRow) -> bool:
+    """Whether a row came from a legacy file; :meth:`Understood.legacy` writes the source first."""
+    return str(row["legacy"]).startswith('{"source":')
+
+
+def first_id(row: StoredRow) -> str:
+    """The id of the first row of a row's key."""
+    raw = json.loads(str(row["legacy"]))["invoked_at"]
+    path = row["workflow_path"]
+    key = record.key_of(str(row["skill_name"]), raw, None if path is None else str(path))
+    return record.row_id(key, raw, 1)
 
 
 def is_pending(row: StoredRow) -> bool:

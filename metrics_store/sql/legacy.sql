@@ -87,6 +87,13 @@ SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, 
 FROM skill_inflight WHERE origin = 'legacy'
   AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
 
+-- name: count_lineage
+-- How many rows came from a legacy file of a lineage, ended or in flight.
+SELECT (SELECT count(*) FROM skill_invocation WHERE origin = 'legacy'
+          AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1))
+     + (SELECT count(*) FROM skill_inflight WHERE origin = 'legacy'
+          AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1));
+
 -- name: set_baseline
 -- What the totals of a lineage add to one number of one skill.
 INSERT INTO legacy_baseline

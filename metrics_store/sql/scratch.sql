@@ -2,9 +2,9 @@
 -- its tables are here and not among the migrations.
 
 -- name: table_seen
--- How often each key was seen, by moment, for files are mostly in the order of time.
-CREATE TABLE seen (at TEXT, key TEXT, n INTEGER, taken INTEGER, PRIMARY KEY (at, key))
-WITHOUT ROWID;
+-- How often each key was seen, by the id of its first row, for ids are in the order of time; and
+-- whether that first row has found its record.
+CREATE TABLE seen (id TEXT PRIMARY KEY, n INTEGER, taken INTEGER) WITHOUT ROWID;
 
 -- name: table_contested
 -- Records that only all of their key can settle.
@@ -17,17 +17,16 @@ CREATE TABLE contested (
 CREATE TABLE quarantined (digest TEXT PRIMARY KEY, n INTEGER) WITHOUT ROWID;
 
 -- name: saw
--- Count a record of a key.
-INSERT INTO seen (at, key, n, taken) VALUES (?, ?, 1, 0)
-ON CONFLICT (at, key) DO UPDATE SET n = n + 1 RETURNING n;
+-- Note how often a key was seen.
+INSERT INTO seen (id, n, taken) VALUES (?, ?, 1) ON CONFLICT (id) DO UPDATE SET n = excluded.n;
 
 -- name: seen
--- How often a key was seen, and whether its first row has found its record.
-SELECT n, taken FROM seen WHERE at = ? AND key = ?;
+-- How often the keys of a JSON array of ids were seen, and whether their first row is taken.
+SELECT id, n, taken FROM seen WHERE id IN (SELECT value FROM json_each(?));
 
--- name: take
--- Note that the first row of a key has found its record.
-UPDATE seen SET taken = 1 WHERE at = ? AND key = ?;
+-- name: leave
+-- Note that the first row of a key has not found its record yet.
+UPDATE seen SET taken = 0 WHERE id = ?;
 
 -- name: contest
 -- Keep a record until all of its key are known.

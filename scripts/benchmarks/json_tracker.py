@@ -89,9 +89,10 @@ def count_in(skills: dict[str, dict[str, Any]], record: dict[str, Any]) -> None:
 def against_json(run: Run) -> Iterator[Figure]:
     """Start and complete one invocation, against the legacy tracker."""
     sample = Sample(run.seed)
-    for size, goal in ((10_000, 1_000.0), (50_000, 5_000.0)):
+    for full, goal in ((10_000, 1_000.0), (50_000, 5_000.0)):
+        size = run.size(full, full // 10)
         tracker = JsonTracker(run.directory / f"legacy-{size}.json")
-        for record in map(legacy_record, sample.records(run.size(size, size // 10))):
+        for record in map(legacy_record, sample.records(size)):
             tracker.add(tracker.track(record), record)
         for durability in ("full", "normal"):
             yield _one(run, sample, tracker, durability, size, goal)
@@ -101,7 +102,7 @@ def _one(
     run: Run, sample: Sample, tracker: JsonTracker, durability: Durability, size: int, goal: float
 ) -> Figure:
     store = MetricsStore(run.directory / f"{durability}-{size}.db", durability=durability)
-    for _ in range(run.size(size, size // 10) // 1_000):
+    for _ in range(size // 1_000):
         store.record_rows(list(sample.rows(1_000)))
     block = 100
 
