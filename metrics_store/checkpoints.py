@@ -11,17 +11,18 @@ from contextlib import suppress
 from metrics_store import pragmas, sqlite
 from metrics_store.sqlite import Connection
 
-#: Frames per changed row until the first checkpoint has told: more than a single record needs.
-_FIRST_GUESS = 1.0
+#: Commits between two looks at the log; a look costs 5 to 8 us.
+_LOOK_EVERY = 16
+#: From here on SQLite says how long the log is without folding anything.
+_CAN_LOOK = sqlite.version_info >= (3, 51, 0)
 
 
 class Checkpoints:
     """Decides when a checkpoint is due, and runs it.
 
     The log's file does not shrink when the log begins anew (writing over it needs no new blocks,
-    which makes a commit cheaper), so its size says nothing. How far it has grown is reckoned from
-    the rows this process changed, at the rate the last checkpoint found; other processes' commits
-    are in that rate too.
+    which makes a commit cheaper), so its size says nothing; SQLite is asked. An SQLite that cannot
+    tell is made to fold after as many looks as the log needed last time.
 
     Args:
         path: the database.
@@ -32,30 +33,44 @@ class Checkpoints:
         self._path = path
         self._limit = limit_bytes // 4096
         self._connection: Connection | None = None
-        self._rate = _FIRST_GUESS
-        self._changes_then = 0
-        self._left_over = 0
+        self._commits = 0
+        self._looks = 0
+        self._looks_needed = 1
+        # Frames that a reader kept from being folded: only growth beyond them counts.
+        self._kept_back = 0
 
     @property
     def connection(self) -> Connection | None:
         """The connection it has open."""
         return self._connection
 
-    def after_commit(self, writer: Connection) -> None:
+    def after_commit(self, writer: Connection, rows: int = 1) -> None:
         """Run a checkpoint if one is due. The caller holds this process's write lock.
 
         A checkpoint that fails loses nothing: the records are in the log, and a lasting fault
         shows at the next commit.
-        """
-        changes = writer.total_changes - self._changes_then
-        if changes < 0:  # the writer was opened anew
-            self._changes_then, changes = 0, writer.total_changes
-        if changes * self._rate < self._limit:
-            return
-        with suppress(sqlite.Error):
-            self._run(writer, changes)
 
-    def _run(self, writer: Connection, changes: int) -> None:
+        Args:
+            rows: how many rows the commit added, about.
+        """
+        self._commits += 1 if rows < 100 else _LOOK_EVERY
+        if self._commits < _LOOK_EVERY:
+            return
+        self._commits = 0
+        with suppress(sqlite.Error):
+            if self._is_due(writer):
+                self._run(writer)
+
+    def _is_due(self, writer: Connection) -> bool:
+        if _CAN_LOOK:
+            _, frames, folded = writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
+            if folded == 0 and frames < self._kept_back:
+                self._kept_back = 0  # the log has begun anew
+            return bool(frames - max(folded, self._kept_back) >= self._limit)
+        self._looks += 1
+        return self._looks >= self._looks_needed
+
+    def _run(self, writer: Connection) -> None:
         if self._connection is None:
             connection = sqlite.connect(self._path)
             try:
@@ -64,7 +79,6 @@ class Checkpoints:
                 connection.close()
                 raise
             self._connection = connection
-        self._changes_then = writer.total_changes
         # Busy means that another process writes: it looks after the log too.
         writer.execute("BEGIN IMMEDIATE")
         try:
@@ -73,10 +87,10 @@ class Checkpoints:
             ).fetchone()
         finally:
             writer.execute("ROLLBACK")
-        # A reader may keep the log from being folded whole; then only its growth counts.
-        grown = frames - self._left_over if frames > self._left_over else frames
-        self._rate = max(grown, 1) / max(changes, 1)
-        self._left_over = 0 if folded >= frames else frames
+        self._kept_back = 0 if folded >= frames else frames
+        # Without a look: frames per look so far tell how many looks make a full log.
+        self._looks_needed = max(1, self._limit * max(self._looks, 1) // max(frames, 1))
+        self._looks = 0
 
     def close(self) -> None:
         """Close its connection; the next checkpoint opens one."""

@@ -141,12 +141,15 @@ class Database:
 
     # Writing
 
-    def write(self, work: Callable[[Connection], T], *, check_schema: bool = True) -> T:
+    def write(
+        self, work: Callable[[Connection], T], *, check_schema: bool = True, rows: int = 1
+    ) -> T:
         """Run work in one transaction that holds the write lock from its start.
 
         Args:
             work: gets the connection.
             check_schema: refuse if another process has changed the schema.
+            rows: how many rows it will add, about: the log is looked after accordingly.
 
         Raises:
             StoreBusy: the lock was not had within ``busy_timeout``.
@@ -162,7 +165,7 @@ class Database:
             connection.execute("COMMIT")
             return result
 
-        return self._written(transaction)
+        return self._written(transaction, rows)
 
     def write_one(self, sql: str, values: Sequence[Value], *, flush: bool = True) -> int:
         """Run one statement as a transaction of its own, and give the number of rows it changed.
@@ -188,7 +191,7 @@ class Database:
 
         return self._written(statement)
 
-    def _written(self, work: Callable[[Connection, int], T]) -> T:
+    def _written(self, work: Callable[[Connection, int], T], rows: int = 1) -> T:
         self._own()
         deadline = self._deadline()
         self._take_lock(deadline)
@@ -207,7 +210,7 @@ class Database:
             except BaseException as error:
                 self._undo(connection, error)
                 raise
-            self._checkpoints.after_commit(connection)
+            self._checkpoints.after_commit(connection, rows)
             return result
         finally:
             self._holder = None

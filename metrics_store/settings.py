@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -35,7 +34,7 @@ class Settings:
     durability: Durability = "full"
     busy_timeout: float = 30.0
     checkpoint_mb: float = 4.0
-    cache_mb: float = 16.0
+    cache_mb: float = 8.0
     allow_network_filesystem: bool = False
 
     @classmethod
@@ -76,6 +75,8 @@ def _from_toml(config: str | os.PathLike[str] | None) -> dict[str, object]:
     path = Path(config) if config is not None else Path(CONFIG_NAME)
     if config is None and not path.is_file():
         return {}
+    import tomllib  # 10 ms, for those who have a file
+
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)

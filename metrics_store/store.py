@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self, TextIO, TypeVar, Unpack
 from weakref import WeakSet
 
-from metrics_store import clock, liveness, reaping, schema
+from metrics_store import bulk, clock, liveness, reaping, schema
 from metrics_store.buffer import Buffer
 from metrics_store.clock import Clock
 from metrics_store.connection import Database
@@ -244,13 +244,13 @@ class MetricsStore(Reports):
             inserted = 0
             if batch:
                 connection.execute(query("skills.defer_rollups"))
-                inserted = connection.executemany(query("skills.record_batch"), batch).rowcount
+                inserted = bulk.insert(connection, batch)
                 connection.execute(query("skills.fold_rollups"))
             if also is not None:
                 also(connection)
             return inserted
 
-        return self._database.write(work)
+        return self._database.write(work, rows=len(batch))
 
     def buffered(self, *, max_delay: float = 0.1, max_pending: int = 50_000) -> Buffer:
         """A writer that commits groups from a thread of its own.

@@ -16,11 +16,10 @@ _QUANTILES = (0.5, 0.95, 0.99)
 _SECOND = 1e6
 
 
-#: skill, kind, label, n, completed, failed, total, minimum, maximum, first_at, last_at; the label
-#: of a block is its number, any other is text.
-_Lifetime = tuple[
-    str, str, str | int, int, int, int, int, int | None, int | None, str | None, str | None
-]
+#: skill, n, completed, failed, total, minimum, maximum, first_at, last_at.
+_Total = tuple[str, int, int, int, int, int | None, int | None, str | None, str | None]
+#: skill, kind, label, n; the label of a block is its number, any other is text.
+_Count = tuple[str, str, str | int, int]
 #: skill, kind, label, n, completed, duration_us, first_at, last_at.
 _BaselineRow = tuple[str, str, str, int, int, int, str | None, str | None]
 
@@ -46,8 +45,12 @@ class _Numbers:
 
 def of_skill(connection: Connection, skill_name: str) -> SkillMetrics | None:
     """The numbers of one skill; None if nothing is known of it."""
-    rows = connection.execute(query("reports.lifetime_of"), (skill_name,)).fetchall()
-    numbers = _collected((skill_name, *row) for row in rows)
+    one = (skill_name,)
+    totals = connection.execute(query("reports.total_of"), one).fetchall()
+    counts = connection.execute(query("reports.counts_of"), one).fetchall() if totals else []
+    numbers = _collected(
+        ((skill_name, *row) for row in totals), ((skill_name, *row) for row in counts)
+    )
     _add_baselines(numbers, connection.execute(query("reports.baseline_of"), (skill_name,)))
     in_flight = connection.execute(query("reports.in_flight_of"), (skill_name,)).fetchone()[0]
     if not numbers and not in_flight:
@@ -57,7 +60,10 @@ def of_skill(connection: Connection, skill_name: str) -> SkillMetrics | None:
 
 def of_all(connection: Connection) -> dict[str, SkillMetrics]:
     """The numbers of every skill that has ended an invocation, by its name."""
-    numbers = _collected(connection.execute(query("reports.lifetime_of_all")).fetchall())
+    numbers = _collected(
+        connection.execute(query("reports.totals_of_all")).fetchall(),
+        connection.execute(query("reports.counts_of_all")).fetchall(),
+    )
     _add_baselines(numbers, connection.execute(query("reports.baseline_of_all")))
     in_flight = dict(connection.execute(query("reports.in_flight_of_all")).fetchall())
     return {m.skill_name: m for m in _finished(connection, numbers, in_flight)}
@@ -65,11 +71,7 @@ def of_all(connection: Connection) -> dict[str, SkillMetrics]:
 
 def summary(connection: Connection) -> Summary:
     """The numbers of all skills together."""
-    numbers: dict[str, _Numbers] = {}
-    for name, n, completed, failed, total, first, last in connection.execute(
-        query("reports.totals_of_all")
-    ):
-        numbers[name] = _Numbers(n, completed, failed, total, first=first, last=last)
+    numbers = _collected(connection.execute(query("reports.totals_of_all")).fetchall(), ())
     _add_baselines(numbers, connection.execute(query("reports.baseline_of_all")))
     in_flight = sum(n for _, n in connection.execute(query("reports.in_flight_of_all")))
     skills = [_classic(name, x) for name, x in numbers.items()]
@@ -105,18 +107,15 @@ def exact_percentiles(connection: Connection, skill_name: str) -> dict[str, floa
     }
 
 
-def _collected(rows: Iterable[_Lifetime]) -> dict[str, _Numbers]:
-    collected: dict[str, _Numbers] = {}
-    for name, kind, label, n, completed, failed, total, least, most, first, last in rows:
-        numbers = collected.get(name)
-        if numbers is None:
-            numbers = collected[name] = _Numbers()
+def _collected(totals: Iterable[_Total], counts: Iterable[_Count]) -> dict[str, _Numbers]:
+    collected = {
+        name: _Numbers(n, completed, failed, total, least, most, first, last)
+        for name, n, completed, failed, total, least, most, first, last in totals
+    }
+    for name, kind, label, n in counts:
+        numbers = collected[name]
         if kind == "block":
             numbers.blocks.append((int(label), n))
-        elif kind == "total":
-            numbers.n, numbers.completed, numbers.failed = n, completed, failed
-            numbers.total_us, numbers.least, numbers.most = total, least, most
-            numbers.first, numbers.last = first, last
         elif label != "" or kind == "action":
             # The legacy rules count no empty path and no empty error.
             numbers.counts[kind][str(label)] = n
@@ -189,18 +188,27 @@ def _percentiles(
                 wanted.append((name, block, within))
     if not wanted:
         return {}
-    blocks = sorted({(name, block) for name, block, _ in wanted})
-    asked = json.dumps([[s, b * BLOCK, b * BLOCK + BLOCK - 1] for s, b in blocks])
-    finest: dict[tuple[str, int], list[tuple[int, int]]] = {}
-    for name, bucket, n in connection.execute(query("reports.finest_in_blocks"), (asked,)):
-        finest.setdefault((name, bucket // BLOCK), []).append((bucket, n))
     found: dict[str, tuple[float | None, ...]] = {}
-    for name, block, within in wanted:
-        bucket, _ = percentiles.locate(finest[name, block], within)
+    for (name, _, _), bucket in zip(wanted, _buckets(connection, wanted), strict=True):
         numbers = collected[name]
         us = percentiles.clamped(percentiles.representative_us(bucket), numbers.least, numbers.most)
         found[name] = (*found.get(name, ()), us / _SECOND)
     return found
+
+
+def _buckets(connection: Connection, wanted: list[tuple[str, int, int]]) -> list[int]:
+    """The bucket in which each wanted rank falls."""
+    if len(wanted) > len(_QUANTILES):
+        asked = json.dumps([[s, b * BLOCK, b * BLOCK + BLOCK - 1, rank] for s, b, rank in wanted])
+        rows = connection.execute(query("reports.finest_at_ranks"), (asked,)).fetchall()
+        return [row[0] for row in rows]
+    # For one skill plain look-ups take half the time of a window over a JSON array.
+    counts: dict[int, list[tuple[int, int]]] = {}
+    for skill, block, _ in wanted:
+        if block not in counts:
+            ends = (skill, block * BLOCK, block * BLOCK + BLOCK - 1)
+            counts[block] = connection.execute(query("reports.finest_in_block"), ends).fetchall()
+    return [percentiles.locate(counts[block], rank)[0] for _, block, rank in wanted]
 
 
 def _metrics(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Sequence
@@ -128,6 +127,8 @@ class OpenInvocation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        import asyncio
+
         # In a thread, for a wait for the lock would stop the event loop; shielded, for a
         # cancelled task is recorded too.
         await asyncio.shield(asyncio.to_thread(self.__exit__, kind, error, trace))
@@ -144,6 +145,8 @@ def track_calls(function: F, start: Callable[[], OpenInvocation]) -> F:
 
         @wraps(function)
         async def coroutine(*args: object, **kwargs: object) -> object:
+            import asyncio
+
             async with await asyncio.to_thread(start):
                 result: object = await function(*args, **kwargs)
                 return result
@@ -153,6 +156,8 @@ def track_calls(function: F, start: Callable[[], OpenInvocation]) -> F:
 
         @wraps(function)
         async def stream(*args: object, **kwargs: object) -> AsyncIterator[object]:
+            import asyncio
+
             async with await asyncio.to_thread(start):
                 async for item in function(*args, **kwargs):
                     yield item

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from checking import is_store, problems, python_path
 from hypothesis import HealthCheck, settings
+from settable_clock import SettableClock
 
 from metrics_store import MetricsStore
-from metrics_store.clock import MICROSECONDS, Clock, parse
 from metrics_store.connection import Database
 from metrics_store.errors import MetricsStoreError
 
@@ -26,32 +26,6 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 settings.load_profile("metrics_store")
-
-
-class SettableClock(Clock):
-    """A clock that stands still until it is told to go on; waiting moves it."""
-
-    def __init__(self, moment: str = "2026-03-10T12:00:00Z") -> None:
-        self.us = parse(moment)
-        self.monotonic = 1_000_000
-
-    def now_us(self) -> int:
-        return self.us
-
-    def monotonic_us(self) -> int:
-        return self.monotonic
-
-    def sleep(self, seconds: float) -> None:
-        self.advance(seconds)
-
-    def advance(self, seconds: float) -> None:
-        """Let time pass."""
-        self.us += round(seconds * MICROSECONDS)
-        self.monotonic += round(seconds * MICROSECONDS)
-
-    def set(self, moment: str) -> None:
-        """Set the wall clock; the monotonic one is not moved."""
-        self.us = parse(moment)
 
 
 class Opened:

@@ -23,7 +23,7 @@ FLOORS = [
     ["connection"],
     ["yoyo_backend", "tracking", "buffer"],
     ["schema"],
-    ["reaping", "totals", "timeline", "listing"],
+    ["reaping", "totals", "timeline", "listing", "bulk"],
     ["reports"],
     ["legacy_format"],
     ["store"],

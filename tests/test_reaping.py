@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 from checking import python_path
-from conftest import SettableClock
+from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, liveness, rows
 from metrics_store.errors import AlreadyEnded, InvalidQuery

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from conftest import SettableClock
+from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, sqlite
 from metrics_store.errors import DiskFull, DuplicateRecord, InvalidValue

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 
 import pytest
-from conftest import SettableClock
+from settable_clock import SettableClock
 
 from metrics_store import MetricsStore
 from metrics_store.errors import InvalidQuery, ReadError

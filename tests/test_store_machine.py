@@ -5,15 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import shutil
 import tempfile
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
 import pytest
 from checking import problems
-from conftest import SettableClock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,68 +22,27 @@ from hypothesis.stateful import (
     precondition,
     rule,
 )
+from settable_clock import SettableClock
+from store_model import (
+    SKILLS,
+    Ended,
+    Flying,
+    Model,
+    Record,
+    actions,
+    counted,
+    ended_by,
+    errors,
+    labels,
+    names,
+    records,
+    seconds,
+)
 
 from metrics_store import MetricsStore, OpenInvocation
 from metrics_store.buffer import Buffer
 from metrics_store.clock import text
 from metrics_store.errors import AlreadyEnded, MetricsStoreError, StoreClosed
-
-SKILLS = ["deploy", "test", "v1.2", "ünï😀"]
-names = st.sampled_from(SKILLS)
-labels = st.none() | st.sampled_from(["a/b", "c", "12", "it's"])
-errors = st.none() | st.sampled_from(["OSError", "TimeoutError"])
-actions = st.lists(st.sampled_from(["commit", "push", "retry"]), max_size=3)
-seconds = st.none() | st.integers(0, 10_000_000).map(lambda us: us / 1e6)
-moments = st.none() | st.integers(0, 20 * 24).map(
-    lambda hours: datetime(2026, 3, 1, tzinfo=UTC) + timedelta(hours=hours)
-)
-records = st.fixed_dictionaries(
-    {
-        "skill_name": names,
-        "completed": st.booleans(),
-        "duration_seconds": seconds,
-        "workflow_path": labels,
-        "session_id": labels,
-        "error_type": errors,
-        "follow_up_actions": actions,
-        "invoked_at": moments,
-        "invocation_id": st.none() | st.integers(0, 40).map(lambda n: f"id{n}"),
-    }
-)
-Record = dict[str, object]
-
-
-@dataclass
-class Ended:
-    """What the model knows of an invocation that has ended."""
-
-    skill: str
-    outcome: str
-    at: str
-    us: int | None
-    path: str | None
-    session: str | None
-    error: str | None
-    actions: list[str]
-
-
-@dataclass
-class Flying:
-    """What the model knows of one in flight."""
-
-    skill: str
-    path: str | None
-    session: str | None
-    at_us: int
-    monotonic: int
-    sign_us: int
-
-
-@dataclass
-class Model:
-    log: dict[str, Ended] = field(default_factory=dict)
-    flying: dict[str, Flying] = field(default_factory=dict)
-    waiting: dict[str, Ended] = field(default_factory=dict)
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -175,7 +131,7 @@ class StoreMachine(RuleBasedStateMachine):
     def record(self, record: Record) -> None:
         if record["invocation_id"] not in self.model.log:
             name = self.store.record_invocation(**record)  # type: ignore[arg-type]
-            self.model.log[name] = self._ended(record)
+            self.model.log[name] = ended_by(record, self.clock.us)
 
     @rule(batch=st.lists(records, max_size=12))
     def record_batch(self, batch: list[Record]) -> None:
@@ -183,14 +139,14 @@ class StoreMachine(RuleBasedStateMachine):
         new = 0
         for name, record in zip(result.ids, batch, strict=True):
             if name not in self.model.log:
-                self.model.log[name] = self._ended(record)
+                self.model.log[name] = ended_by(record, self.clock.us)
                 new += 1
         assert (result.inserted, result.already_there) == (new, len(batch) - new)
 
     @rule(record=records)
     def record_buffered(self, record: Record) -> None:
         name = self.buffer.record_invocation(**record)  # type: ignore[arg-type]
-        self.model.waiting.setdefault(name, self._ended(record))
+        self.model.waiting.setdefault(name, ended_by(record, self.clock.us))
 
     @rule()
     def flush(self) -> None:
@@ -239,27 +195,7 @@ class StoreMachine(RuleBasedStateMachine):
         child.start()
         child.join()
         assert child.exitcode == 0
-        self.model.log[name] = self._ended(record)
-
-    def _ended(self, record: Record) -> Ended:
-        took, moment = record["duration_seconds"], record["invoked_at"]
-        us = None if took is None else round(took * 1e6)  # type: ignore[operator]
-        if moment is None:
-            at = text(self.clock.us - (us or 0))
-        elif isinstance(moment, str):
-            at = moment.replace("Z", ".000000Z")
-        else:
-            at = moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")  # type: ignore[attr-defined]
-        return Ended(
-            str(record["skill_name"]),
-            "completed" if record["completed"] else "failed",
-            at,
-            us,
-            record["workflow_path"],  # type: ignore[arg-type]
-            record["session_id"],  # type: ignore[arg-type]
-            record["error_type"],  # type: ignore[arg-type]
-            list(record["follow_up_actions"]),  # type: ignore[call-overload]
-        )
+        self.model.log[name] = ended_by(record, self.clock.us)
 
     # What a reader sees
 
@@ -308,9 +244,9 @@ class StoreMachine(RuleBasedStateMachine):
                 assert found is None
         assert metrics.first_invoked == min((ended.at for ended in log), default=None)
         assert metrics.last_invoked == max((ended.at for ended in log), default=None)
-        assert metrics.workflow_paths == _counted([ended.path for ended in log])
-        assert metrics.common_errors == _counted([ended.error for ended in log])
-        assert metrics.follow_up_actions == _counted([a for ended in log for a in ended.actions])
+        assert metrics.workflow_paths == counted([ended.path for ended in log])
+        assert metrics.common_errors == counted([ended.error for ended in log])
+        assert metrics.follow_up_actions == counted([a for ended in log for a in ended.actions])
         self._timeline_is_right(skill, log)
 
     def _timeline_is_right(self, skill: str, log: list[Ended]) -> None:
@@ -340,10 +276,6 @@ class StoreMachine(RuleBasedStateMachine):
                 )
                 for skill in {ended.skill for ended in log}
             }
-
-
-def _counted(labels_: list[str | None]) -> dict[str, int]:
-    return {label: labels_.count(label) for label in labels_ if label is not None}
 
 
 def _record_elsewhere(store: MetricsStore, record: Record) -> None:

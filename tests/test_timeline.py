@@ -9,9 +9,9 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 import pytest
-from conftest import SettableClock
 from hypothesis import example, given
 from hypothesis import strategies as st
+from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, windows
 from metrics_store.errors import InvalidQuery, InvalidValue

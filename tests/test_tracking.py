@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
-from conftest import SettableClock
+from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, SkillMetricsStore, track_skill
 from metrics_store.errors import AlreadyEnded, InvalidValue, InvocationNotFound, StoreClosed

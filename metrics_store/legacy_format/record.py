@@ -9,32 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from json.encoder import encode_basestring
 from typing import NamedTuple
 
 from metrics_store import clock, rows
-from metrics_store.legacy_format.moments import Read, ZoneReader
+from metrics_store.legacy_format import members
+from metrics_store.legacy_format.members import MEMBERS, Refused
+from metrics_store.legacy_format.moments import ZoneReader
 from metrics_store.rows import Row
 
+__all__ = ["MEMBERS", "Refused", "Understood", "content_of", "understand"]
+
 ORIGIN = "legacy"
-#: The members the legacy tracker knows, in its order: any other makes it drop its whole history.
-MEMBERS = (
-    "skill_name",
-    "invoked_at",
-    "workflow_path",
-    "completed",
-    "duration_seconds",
-    "follow_up_actions",
-    "error_type",
-)
-_KNOWN = frozenset(MEMBERS)
-#: What the sibling with session ids writes beside them.
-_SESSION_MEMBERS = frozenset(
-    ("session_id", "user_query", "alternatives_considered", "selection_rank")
-)
 #: The sibling's invention where it was given no duration.
 _PLACEHOLDER_SECONDS = 0.01
 
@@ -112,15 +100,6 @@ class Understood(NamedTuple):
         return text + (',"follow_up_actions":null}' if self.actions is None else "}")
 
 
-class Refused(Exception):
-    """The record cannot be a row."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
-
-
 def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int) -> Understood:
     """Read a record.
 
@@ -134,19 +113,21 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
         Refused: with the reason.
     """
     if not isinstance(value, dict):
-        raise Refused("not_an_object", f"it is {_kind(value)}, not an object")
+        raise Refused("not_an_object", f"it is {members.kind_of(value)}, not an object")
     get = value.get
     skill = get("skill_name")
     if not isinstance(skill, str) or not skill:
-        raise Refused("bad_skill_name", f"skill_name is {_kind(skill)}")
-    raw, read = _moment(get("invoked_at"), zone)
-    path = _optional(get("workflow_path"), "workflow_path")
-    error_type = _optional(get("error_type"), "error_type")
+        raise Refused("bad_skill_name", f"skill_name is {members.kind_of(skill)}")
+    raw, read = members.moment(get("invoked_at"), zone)
+    path = members.optional_text(get("workflow_path"), "workflow_path")
+    error_type = members.optional_text(get("error_type"), "error_type")
     completed = get("completed", False)
     if completed is not True and completed is not False:
-        raise Refused("bad_completed", f"completed is {_kind(completed)}, not true or false")
-    seconds = _seconds(get("duration_seconds"))
-    actions = _actions(get("follow_up_actions", []))
+        raise Refused(
+            "bad_completed", f"completed is {members.kind_of(completed)}, not true or false"
+        )
+    seconds = members.seconds_of(get("duration_seconds"))
+    actions = members.actions_of(get("follow_up_actions", []))
     flags: tuple[tuple[str, str], ...] = ()
     if read.flag:
         flags += ((read.flag, f"{raw} in {zone.zone}"),)
@@ -154,14 +135,14 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
         flags += (("in_the_future", raw),)
     session: str | None = None
     extra: dict[str, object] = {}
-    if len(value) > len(MEMBERS) or not _KNOWN.issuperset(value):
-        session, extra, unknown = _beyond(value, session_shape)
+    if len(value) > len(MEMBERS) or not members.KNOWN.issuperset(value):
+        session, extra, unknown = members.beyond(value, session_shape)
         flags += unknown
     us = None if seconds is None else round(seconds * clock.MICROSECONDS)
     if session_shape and seconds == _PLACEHOLDER_SECONDS:
         us = None
         flags += (("placeholder_duration", "0.01 s is what is written when none was given"),)
-    attributes = _storable(skill, raw, path, error_type, session, actions or (), extra)
+    attributes = members.storable(skill, raw, path, error_type, session, actions or (), extra)
     return Understood(
         key_of(skill, raw, path),
         skill,
@@ -274,105 +255,3 @@ def _row_id(key: str, face_us: int, ordinal: int) -> str:
 def legacy_record(row: Mapping[str, object]) -> dict[str, object]:
     """The record as the legacy tracker writes it: its members, in its order, and no others."""
     return dict(zip(MEMBERS, json.loads(content_of(row))[:7], strict=True))
-
-
-def _moment(raw: object, zone: ZoneReader) -> tuple[str, Read]:
-    if not isinstance(raw, str):
-        raise Refused("bad_moment", f"invoked_at is {_kind(raw)}")
-    try:
-        return raw, zone.read(raw)
-    except (ValueError, OverflowError) as error:
-        raise Refused("bad_moment", f"invoked_at: {error}") from None
-
-
-def _beyond(
-    value: Mapping[str, object], session_shape: bool
-) -> tuple[str | None, dict[str, object], tuple[tuple[str, str], ...]]:
-    """The session, what else the legacy tracker does not know, and a flag for what nobody does."""
-    extra = {key: item for key, item in value.items() if key not in _KNOWN}
-    unknown = [key for key in extra if not (session_shape and key in _SESSION_MEMBERS)]
-    detail = "kept as attributes: " + ", ".join(sorted(unknown))
-    flags = (("unknown_keys", detail),) if unknown else ()
-    if isinstance(extra.get("session_id"), str):
-        return str(extra.pop("session_id")), extra, flags
-    return None, extra, flags
-
-
-def _optional(value: object, name: str) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    raise Refused(f"bad_{name}", f"{name} is {_kind(value)}, not text")
-
-
-def _seconds(value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Refused("bad_duration", f"duration_seconds is {_kind(value)}, not a number")
-    try:
-        seconds = float(value)
-    except OverflowError:
-        seconds = math.inf
-    if not 0 <= seconds <= rows.MAX_DURATION_US / 1e6:
-        raise Refused("bad_duration", f"duration_seconds is {seconds:g}")
-    return seconds + 0.0  # -0.0 is 0
-
-
-def _actions(value: object) -> list[str] | None:
-    if value is None:
-        return None
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Refused("bad_follow_up_actions", "follow_up_actions is not a list of texts")
-    return value
-
-
-def _storable(
-    skill: str,
-    raw: str,
-    path: str | None,
-    error_type: str | None,
-    session: str | None,
-    actions: Sequence[str],
-    extra: dict[str, object],
-) -> str | None:
-    """Check that every text can be stored; gives the extra members as JSON text, if any."""
-    if len(actions) > rows.MAX_ACTIONS:
-        raise Refused("not_storable", f"{len(actions):,} follow-up actions")
-    for text in (skill, raw, path, error_type, session, *actions):
-        if text is None or (text.isascii() and len(text) <= rows.MAX_LABEL):
-            continue
-        if len(text) > rows.MAX_LABEL:
-            raise Refused(
-                "not_storable",
-                f"a text of {len(text):,} characters; at most {rows.MAX_LABEL:,}",
-            )
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise Refused(
-                "not_storable", "half of a character (a lone surrogate) is in its text"
-            ) from None
-    try:
-        return rows.object_text("attributes", extra) if extra else None
-    except (ValueError, RecursionError) as error:
-        raise Refused("not_storable", str(error)) from None
-
-
-def _kind(value: object) -> str:
-    match value:
-        case None:
-            return "missing or null"
-        case bool():
-            return "true" if value else "false"
-        case "":
-            return "empty"
-        case str():
-            return f"the text {value[:40]!r}"
-        case int() | float():
-            return f"the number {value!r}"[:60]
-        case list():
-            return "a list"
-        case dict():
-            return "an object"
-        case _:
-            return type(value).__name__

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 
 from metrics_store.errors import InvalidQuery
 
@@ -18,7 +18,7 @@ _HEAD = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 @cache
 def queries(file: str) -> dict[str, str]:
     """Every named query of ``<file>.sql``."""
-    text = files(__name__).joinpath(f"{file}.sql").read_text(encoding="utf-8")
+    text = Path(__file__).with_name(f"{file}.sql").read_text(encoding="utf-8")
     parts = _HEAD.split(text)[1:]
     return {
         name: _without_comments(body) for name, body in zip(parts[::2], parts[1::2], strict=True)

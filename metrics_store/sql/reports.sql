@@ -1,12 +1,16 @@
 -- Reading skills. Everything but single rows of the log comes from the rollups.
 
--- name: lifetime_of
--- All lifetime numbers of one skill but its finest buckets.
-SELECT kind, label, n, completed, failed, total, minimum, maximum, first_at, last_at
-FROM rollup
-WHERE scope = 'skill' AND period = '' AND subject = ? AND kind < 'value';
+-- name: total_of
+-- The lifetime total of one skill.
+SELECT n, completed, failed, total, minimum, maximum, first_at, last_at FROM rollup
+WHERE scope = 'skill' AND period = '' AND subject = ? AND kind = 'total' AND label = '';
 
--- name: lifetime_of_all
+-- name: counts_of
+-- Its lifetime counts but for the finest buckets: actions, blocks of buckets, errors, paths.
+SELECT kind, label, n FROM rollup
+WHERE scope = 'skill' AND period = '' AND subject = ? AND kind < 'total';
+
+-- name: counts_of_all
 -- The same for every skill; the recursion jumps from subject to subject over the finest buckets.
 WITH RECURSIVE skill (name) AS (
     SELECT min(subject) FROM rollup WHERE scope = 'skill' AND period = ''
@@ -15,9 +19,8 @@ WITH RECURSIVE skill (name) AS (
             WHERE scope = 'skill' AND period = '' AND subject > skill.name)
     FROM skill WHERE skill.name IS NOT NULL
 )
-SELECT subject, kind, label, n, completed, failed, total, minimum, maximum, first_at, last_at
-FROM skill CROSS JOIN rollup
-ON scope = 'skill' AND period = '' AND subject = skill.name AND kind < 'value';
+SELECT subject, kind, label, n FROM skill CROSS JOIN rollup
+ON scope = 'skill' AND period = '' AND subject = skill.name AND kind < 'total';
 
 -- name: totals_of_all
 -- The lifetime totals of every skill.
@@ -28,16 +31,28 @@ WITH RECURSIVE skill (name) AS (
             WHERE scope = 'skill' AND period = '' AND subject > skill.name)
     FROM skill WHERE skill.name IS NOT NULL
 )
-SELECT subject, n, completed, failed, total, first_at, last_at
+SELECT subject, n, completed, failed, total, minimum, maximum, first_at, last_at
 FROM skill CROSS JOIN rollup
 ON scope = 'skill' AND period = '' AND subject = skill.name AND kind = 'total' AND label = '';
 
--- name: finest_in_blocks
--- The finest lifetime buckets within blocks, given as a JSON array of [skill, first, last].
-SELECT subject, label, n
-FROM json_each(?) AS block CROSS JOIN rollup
-ON scope = 'skill' AND period = '' AND subject = block.value ->> 0 AND kind = 'value'
-   AND label BETWEEN block.value ->> 1 AND block.value ->> 2;
+-- name: finest_in_block
+-- The finest lifetime buckets of one skill from one to another.
+SELECT label, n FROM rollup
+WHERE scope = 'skill' AND period = '' AND subject = ? AND kind = 'value'
+  AND label BETWEEN ? AND ?;
+
+-- name: finest_at_ranks
+-- For each rank within a block, as a JSON array of [skill, first bucket, last bucket, rank]: the
+-- bucket in which it falls, in the order given.
+SELECT (
+    SELECT label FROM (
+        SELECT label, sum(n) OVER (ORDER BY label) AS up_to FROM rollup
+        WHERE scope = 'skill' AND period = '' AND subject = wanted.value ->> 0 AND kind = 'value'
+          AND label BETWEEN wanted.value ->> 1 AND wanted.value ->> 2
+    )
+    WHERE up_to >= wanted.value ->> 3 LIMIT 1
+)
+FROM json_each(?) AS wanted ORDER BY wanted.key;
 
 -- name: baseline_of
 -- What legacy totals add to one skill, over all histories.
