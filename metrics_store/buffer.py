@@ -13,8 +13,8 @@ from typing import Self, Unpack
 
 from metrics_store.clock import Clock
 from metrics_store.errors import InvalidValue, MetricsStoreError, StoreClosed, WriteError
-from metrics_store.records import Record, row_of
-from metrics_store.rows import Row
+from metrics_store.records import Checked, Record, checked
+from metrics_store.rows import Row, row
 
 #: Rows of one commit: enough to spread its cost, few enough to keep other writers' waits short.
 _GROUP = 1000
@@ -48,7 +48,7 @@ class Buffer:
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self._pending: deque[Row] = deque()
+        self._pending: deque[Checked] = deque()
         self._being_written = 0
         self._written = 0
         self._error: MetricsStoreError | None = None
@@ -75,13 +75,14 @@ class Buffer:
         """
         if os.getpid() != self._pid:
             self._start()  # what the parent took, the parent writes
-        row = row_of(self._clock.now_us(), skill_name, completed, fields)
+        # Checked here, so that the caller is told; the rest of the row is made by the thread.
+        record = checked(self._clock.now_us(), skill_name, completed, fields)
         with self._lock:
             if self._closed:
                 raise StoreClosed("this buffer")
             self._wait_for_room()
-            self._pending.append(row)
-        return row.id
+            self._pending.append(record)
+        return record[0]
 
     def flush(self) -> None:
         """Wait until everything taken so far is committed.
@@ -156,7 +157,7 @@ class Buffer:
             return False
         error: MetricsStoreError | None = None
         try:
-            self._commit(group)
+            self._commit([row(*record) for record in group])
         except MetricsStoreError as caught:
             error = caught
         except Exception as caught:  # noqa: BLE001
