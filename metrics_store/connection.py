@@ -51,7 +51,7 @@ class Database:
             self.path = location.prepare(
                 settings.database, create=create, allow_network=settings.allow_network_filesystem
             )
-            self._pid = os.getpid()
+            self.pid = os.getpid()
             self._lock = threading.Lock()
             self._holder: int | None = None
             self._readers = Readers(self._open_reader)
@@ -92,7 +92,7 @@ class Database:
         """
         if self._closed:
             return
-        if os.getpid() != self._pid:
+        if os.getpid() != self.pid:
             self._closed = True  # what is open is the parent's
             return
         with self._lock:
@@ -124,14 +124,14 @@ class Database:
 
     def after_fork(self) -> None:
         """Go on; connections are opened when they are next needed."""
-        self._pid = os.getpid()
+        self.pid = os.getpid()
         self._readers.open()
         self._lock.release()
 
     def _own(self) -> None:
         if self._closed:
             raise StoreClosed(self.path)
-        if os.getpid() != self._pid:
+        if os.getpid() != self.pid:
             forking.keep_for_ever(
                 self._writer,
                 self._checkpoints.connection,

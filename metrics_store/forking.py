@@ -23,6 +23,10 @@ class Forkable(Protocol):
     """What is told of a fork."""
 
     path: str
+    pid: int
+
+    @property
+    def closed(self) -> bool: ...
 
     def before_fork(self) -> bool: ...
 
@@ -48,7 +52,11 @@ def refuse_inherited(database: os.PathLike[str]) -> None:
         ForkedInUse: it did.
     """
     path = os.path.realpath(database)
-    if path in _inherited:
+    # The second: after a fork() that Python was not told of.
+    if path in _inherited or any(
+        other.path == path and other.pid != os.getpid() and not other.closed
+        for other in list(_open)
+    ):
         raise ForkedInUse(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from metrics_store import sqlite
 from metrics_store.errors import ForeignDatabase, OpenError
 from metrics_store.settings import Settings
 from metrics_store.sqlite import Connection
@@ -66,7 +67,8 @@ def recognise(connection: Connection, where: str) -> None:
 def _for_all(connection: Connection, settings: Settings) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     # Functions and virtual tables in a schema that somebody else edited are not run.
-    connection.execute("PRAGMA trusted_schema = OFF")
+    if sqlite.json_works_untrusted():
+        connection.execute("PRAGMA trusted_schema = OFF")
     # A damaged page is an error when it is read, not a wrong answer.
     connection.execute("PRAGMA cell_size_check = ON")
     # Memory mapping turned a passing WAL fault into corruption elsewhere.

@@ -7,6 +7,7 @@ acknowledged commits, so everything of ours, sqlite-utils and yoyo too, goes thr
 from __future__ import annotations
 
 import sqlite3 as _standard
+from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ from metrics_store.errors import (
     StoreNotWritable,
     WriteError,
 )
+
+from metrics_store.sql import query
 
 if TYPE_CHECKING:
     from sqlite3 import Connection as Connection
@@ -70,6 +73,24 @@ def connect(path: str, *, read_only: bool = False) -> Connection:
         cached_statements=256,
     )
     return connection
+
+
+@cache
+def json_works_untrusted() -> bool:
+    """Whether JSON functions may stand in a schema that is not trusted.
+
+    SQLite 3.38 to 3.40 takes its own for unsafe: "unsafe use of json_valid()".
+    """
+    connection: Connection = binding.connect(":memory:")
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute(query("probes.json_check"))
+        connection.execute(query("probes.use_json_check"))
+    except OperationalError:
+        return False
+    finally:
+        connection.close()
+    return True
 
 
 def close_untouched(connection: Connection, path: str) -> None:

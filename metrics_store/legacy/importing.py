@@ -183,7 +183,7 @@ class _Import:
             )
         value = element.value
         if isinstance(element, _Tail):
-            raise Refused("torn", str(element.torn))
+            raise Refused("torn", element.torn.detail)
         sessions = isinstance(value, dict) and "session_id" in value
         self._has_sessions = self._has_sessions or sessions
         understood = understand(value, reader, sessions, self._store.database.clock.now_us())
@@ -272,7 +272,7 @@ class _Import:
             flagged=tuple(Flagged(*row) for row in flagged),
             baseline=baseline.lines(connection, lineage),
             anomalies=anomalies,
-            torn=str(self._torn) if self._torn is not None else None,
+            torn=self._torn.detail if self._torn is not None else None,
             comparison=comparison,
             skills=skills,
             seconds=dict(self._seconds),

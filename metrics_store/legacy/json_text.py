@@ -146,7 +146,7 @@ class JsonText:
             self._pos, why = len(self._text), "it ends too early"
         offset, line = self.mark()
         return TornFile(
-            f"{why}, at line {line}, byte {offset}, after {self.records} whole records",
+            f"{why}, at line {line:,}, byte {offset:,}, after {self.records:,} whole records",
             line=line,
             offset=offset,
             records=self.records,

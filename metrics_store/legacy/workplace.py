@@ -29,8 +29,10 @@ def workplace(database: str) -> Iterator[Path]:
     try:
         _claim(lock, directory)
         _empty(directory)
-        yield directory
-        _empty(directory)
+        try:
+            yield directory
+        finally:
+            _empty(directory)
     finally:
         os.close(lock)
 

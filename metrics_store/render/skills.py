@@ -224,6 +224,9 @@ def show_summary(screen: Screen, summary: Summary, *, title: str = "") -> None:
     completed = f"{figures.number(summary.completed_invocations)}  {rate.text}"
     table.add("completed", Cell(completed, rate.style))
     table.add("failed", figures.number(summary.failed_invocations))
+    ended = summary.completed_invocations + summary.failed_invocations
+    if others := summary.total_invocations - ended:
+        table.add("neither", f"{figures.number(others)}  abandoned, or in a legacy total alone")
     average = summary.avg_duration_seconds if summary.completed_invocations > 0 else None
     table.add("duration", f"{figures.duration(average)} on average")
     table.add("in flight", figures.number(summary.in_flight))
