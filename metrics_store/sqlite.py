@@ -24,7 +24,6 @@ from metrics_store.errors import (
     StoreNotWritable,
     WriteError,
 )
-
 from metrics_store.sql import query
 
 if TYPE_CHECKING:

@@ -274,3 +274,43 @@ def test_a_buffer_is_its_own_in_a_child(open_store: Open) -> None:
     buffer.flush()
     totals = {name: m.total_invocations for name, m in store.get_all_metrics().items()}
     assert totals == {"child": 5, "parent": 10}
+
+
+@pytest.mark.parametrize("ending", ["exit", "raise", "return"])
+def test_a_child_never_ends_the_transaction_it_was_forked_in(
+    open_store: Open, python: Callable[..., object], ending: str
+) -> None:
+    path = open_store().path
+    python(
+        """
+import os, sys
+from pathlib import Path
+from metrics_store import MetricsStore, Settings
+from metrics_store.records import row_of_mapping
+path, ending = sys.argv[1:]
+store = MetricsStore(settings=Settings(Path(path), durability="normal", cache_mb=0.1))
+rows = [row_of_mapping(0, {"skill_name": f"s{n % 50}", "workflow_path": f"p{n}",
+                           "attributes": {"x": "y" * 300}}) for n in range(5000)]
+parent = os.getpid()
+def also(connection):
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+    elif ending == "exit":
+        sys.exit(0)
+    elif ending == "raise":
+        raise ZeroDivisionError
+try:
+    store.record_rows(rows, also)
+except BaseException:
+    if os.getpid() == parent:
+        raise
+if os.getpid() == parent:
+    for _ in range(10):
+        store.record_invocation("parent")
+    assert store.get_summary().total_invocations == 5010
+""",
+        path,
+        ending,
+    )
+    assert problems(path) == []

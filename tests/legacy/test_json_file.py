@@ -222,7 +222,7 @@ def test_a_torn_file_gives_its_whole_records_and_the_place_of_the_tear() -> None
     assert events == typical[: len(events)]
     assert (error.line, error.offset) == (text.count(b"\n") + 1, len(text))
     assert "it ends too early, at line" in str(error)
-    assert f"after {len(events)} whole records" in str(error)
+    assert f"after {len(events):,} whole records" in str(error)
     assert error.hint
 
 
