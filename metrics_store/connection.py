@@ -128,15 +128,17 @@ class Database:
         self._readers.open()
         self._lock.release()
 
+    def keep_for_ever(self) -> None:
+        """In a child that inherited it open: never close what is the parent's."""
+        forking.keep_for_ever(
+            self._writer, self._checkpoints.connection, *self._readers.connections()
+        )
+
     def _own(self) -> None:
         if self._closed:
             raise StoreClosed(self.path)
         if os.getpid() != self.pid:
-            forking.keep_for_ever(
-                self._writer,
-                self._checkpoints.connection,
-                *self._readers.connections(),
-            )
+            self.keep_for_ever()
             raise ForkedInUse(self.path)
 
     # Writing
@@ -162,6 +164,7 @@ class Database:
             if check_schema:
                 self._check_schema(connection)
             result = work(connection)
+            self._require_own_process()
             connection.execute("COMMIT")
             return result
 
@@ -224,7 +227,13 @@ class Database:
         if not self._lock.acquire(timeout=left):
             raise StoreBusy(f"{self.path}: waited {self.settings.busy_timeout:g} s")
 
+    def _require_own_process(self) -> None:
+        if os.getpid() != self.pid:
+            raise ForkedInUse(self.path)
+
     def _undo(self, connection: Connection, error: BaseException) -> None:
+        if os.getpid() != self.pid:
+            return  # a child forked in the midst of it: the transaction is the parent's
         if connection.in_transaction:
             with suppress(sqlite.Error):
                 connection.execute("ROLLBACK")
@@ -234,7 +243,7 @@ class Database:
             self._writer = None
 
     def _translated(self, error: Exception) -> Exception:
-        if sqlite.code(error) == 1 and self.schema_version:
+        if sqlite.code(error) in (1, 17) and self.schema_version:  # SQLITE_ERROR, SQLITE_SCHEMA
             # "no such table": perhaps another process changed the schema.
             with suppress(Exception), self.read(check_schema=False) as connection:
                 found = connection.execute("PRAGMA user_version").fetchone()[0]

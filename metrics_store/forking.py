@@ -32,6 +32,8 @@ class Forkable(Protocol):
 
     def after_fork(self) -> None: ...
 
+    def keep_for_ever(self) -> None: ...
+
 
 _open: WeakSet[Forkable] = WeakSet()
 _forking = threading.Lock()
@@ -86,7 +88,9 @@ def _after() -> None:
 
 
 def _after_in_child() -> None:
-    _inherited.update(database.path for database in _left_open)
+    for database in _left_open:
+        _inherited.add(database.path)
+        database.keep_for_ever()
     _after()
 
 

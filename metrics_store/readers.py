@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,7 +50,7 @@ class Readers:
         if outermost:
             self._gate.enter()
         try:
-            reader = self._reader(kind)
+            reader, pid = self._reader(kind), os.getpid()
             new = reader.depth == 0
             if new:
                 reader.connection.execute("BEGIN")
@@ -58,7 +59,8 @@ class Readers:
                 yield reader.connection, new
             finally:
                 reader.depth -= 1
-                if reader.depth == 0 and reader.connection.in_transaction:
+                own = os.getpid() == pid  # else the view is of the parent it was forked from
+                if own and reader.depth == 0 and reader.connection.in_transaction:
                     reader.connection.execute("COMMIT")
         finally:
             if outermost:

@@ -157,6 +157,9 @@ def translated(
 
 #: Authorizer action codes that reading needs: SELECT, READ, FUNCTION, RECURSIVE, PRAGMA.
 _SELECT, _READ, _FUNCTION, _RECURSIVE, _PRAGMA = 21, 20, 31, 33, 19
+_CREATE_TABLE, _INSERT, _UPDATE = 2, 18, 23
+#: Pragmas that do something without an argument.
+_WORKING_PRAGMAS = ("optimize", "incremental_vacuum", "wal_checkpoint", "shrink_memory")
 
 
 def allow_reading_only(connection: Connection) -> None:
@@ -165,9 +168,15 @@ def allow_reading_only(connection: Connection) -> None:
     ATTACH, transaction control and pragmas that set something are refused.
     """
 
-    def decide(action: int, _: str | None, argument: str | None, *__: str | None) -> int:
+    allowed = {_SELECT, _READ, _FUNCTION, _RECURSIVE}
+    if version_info < (3, 41, 0):
+        # There a table-valued function such as json_each() is made by a CREATE TABLE of its own.
+        # That nothing is written does not hang on this: the connection is read-only.
+        allowed |= {_CREATE_TABLE, _INSERT, _UPDATE}
+
+    def decide(action: int, name: str | None, argument: str | None, *_: str | None) -> int:
         if action == _PRAGMA:
-            return 0 if argument is None else 1
-        return 0 if action in (_SELECT, _READ, _FUNCTION, _RECURSIVE) else 1
+            return 0 if argument is None and name not in _WORKING_PRAGMAS else 1
+        return 0 if action in allowed else 1
 
     connection.set_authorizer(decide)

@@ -278,9 +278,9 @@ def test_a_buffer_is_its_own_in_a_child(open_store: Open) -> None:
 
 @pytest.mark.parametrize("ending", ["exit", "raise", "return"])
 def test_a_child_never_ends_the_transaction_it_was_forked_in(
-    open_store: Open, python: Callable[..., object], ending: str
+    tmp_path: Path, python: Callable[..., object], ending: str
 ) -> None:
-    path = open_store().path
+    path = tmp_path / "m.db"
     python(
         """
 import os, sys
@@ -288,9 +288,10 @@ from pathlib import Path
 from metrics_store import MetricsStore, Settings
 from metrics_store.records import row_of_mapping
 path, ending = sys.argv[1:]
+# Made anew here, for the WAL to hold the schema already.
 store = MetricsStore(settings=Settings(Path(path), durability="normal", cache_mb=0.1))
 rows = [row_of_mapping(0, {"skill_name": f"s{n % 50}", "workflow_path": f"p{n}",
-                           "attributes": {"x": "y" * 300}}) for n in range(5000)]
+                           "attributes": {"x": "y" * 300}}) for n in range(20_000)]
 parent = os.getpid()
 def also(connection):
     child = os.fork()
@@ -308,7 +309,7 @@ except BaseException:
 if os.getpid() == parent:
     for _ in range(10):
         store.record_invocation("parent")
-    assert store.get_summary().total_invocations == 5010
+    assert store.get_summary().total_invocations == 20_010
 """,
         path,
         ending,
