@@ -54,6 +54,21 @@ CREATE TABLE legacy_flag (
     PRIMARY KEY (invocation_id, flag)
 ) STRICT, WITHOUT ROWID;
 
+-- What a file states itself, of its newest copy: the baseline is reckoned anew from it when rows
+-- come from another copy.
+CREATE TABLE legacy_total (
+    source_id   INTEGER NOT NULL REFERENCES legacy_source (id),
+    skill_name  TEXT NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('total', 'path', 'error', 'action')),
+    label       TEXT NOT NULL,
+    n           INTEGER NOT NULL,
+    completed   INTEGER NOT NULL,
+    duration_us INTEGER NOT NULL,
+    first_at    TEXT,
+    last_at     TEXT,
+    PRIMARY KEY (source_id, skill_name, kind, label)
+) STRICT, WITHOUT ROWID;
+
 -- JSON totals minus what the records of the same history add up to.
 CREATE TABLE legacy_baseline (
     lineage     INTEGER NOT NULL REFERENCES legacy_source (id),

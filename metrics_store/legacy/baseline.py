@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from metrics_store import clock
 from metrics_store.legacy.json_file import JsonValue, Totals
+from metrics_store.legacy.passes import printable
 from metrics_store.legacy.report import BaselineLine
-from metrics_store.legacy.taking import printable
 from metrics_store.legacy_format import stored
 from metrics_store.legacy_format.record import Understood
 from metrics_store.sql import query
@@ -134,7 +134,7 @@ class Stated:
             sums = _Sums(
                 _whole(value.get("total_invocations", 0)),
                 _whole(value.get("completed_invocations", 0)),
-                round(float(str(value.get("total_duration_seconds") or 0)) * 1e6),
+                _us(value.get("total_duration_seconds")),
             )
             for kind, member in (
                 ("path", "workflow_paths"),
@@ -155,20 +155,22 @@ class Stated:
         return clock.text(self._moment_us(text)) if isinstance(text, str) else None
 
 
-def replace(connection: Connection, lineage: int, difference: Mapping[str, _Sums]) -> None:
-    """Put a lineage's baseline in the place of the one before, in the transaction that is open."""
-    connection.execute(query("legacy.drop_baseline"), (lineage,))
-    for skill, more in difference.items():
-        connection.execute(
-            query("legacy.set_baseline"),
-            (lineage, skill, "total", "", more.n, more.completed, more.us, more.first, more.last),
-        )
-        for kind, counts in more.counts.items():
+def keep(connection: Connection, source_id: int, stated: Mapping[str, _Sums]) -> None:
+    """Keep the totals that a file states, in the place of those it stated before."""
+    run, one = connection.execute, query("legacy.set_total")
+    run(query("legacy.drop_totals"), (source_id,))
+    for skill, sums in stated.items():
+        total = (sums.n, sums.completed, sums.us, sums.first, sums.last)
+        run(one, (source_id, skill, "total", "", *total))
+        for kind, counts in sums.counts.items():
             for label, n in counts.items():
-                connection.execute(
-                    query("legacy.set_baseline"),
-                    (lineage, skill, kind, label, n, 0, 0, None, None),
-                )
+                run(one, (source_id, skill, kind, label, n, 0, 0, None, None))
+
+
+def compute(connection: Connection, lineage: int) -> None:
+    """Reckon a lineage's baseline anew, in the transaction that is open."""
+    connection.execute(query("legacy.drop_baseline"), (lineage,))
+    connection.execute(query("legacy.compute_baseline"), (lineage,))
 
 
 def lines(connection: Connection, lineage: int) -> tuple[BaselineLine, ...]:
@@ -200,6 +202,13 @@ def _object(value: JsonValue) -> dict[str, JsonValue]:
     if not isinstance(value, dict):
         raise TypeError(f"{value!r} is no object"[:100])
     return value
+
+
+def _us(seconds: object) -> int:
+    us = round(float(str(seconds or 0)) * clock.MICROSECONDS)
+    if abs(us) > 1 << 53:
+        raise ValueError(f"{seconds!r} seconds are too many")
+    return us
 
 
 def _whole(value: object) -> int:

@@ -98,9 +98,13 @@ class Comparing:
                 self._scratch.contest(position, u)
             elif row is None:
                 self._differ("only_in_file", False, "", u, None)
-            else:
+            elif row["legacy"] and record.content_of(row) == u.content:
                 self._accounted += stored.is_taken_in(row)
                 self._one(u, row)
+            else:
+                # Its like may be another row of the key, one that had a twin in the file once.
+                self._scratch.saw([row_id])
+                self._scratch.contest(position, u)
 
     def _one(self, u: Understood, row: stored.StoredRow) -> None:
         content = record.content_of(row) if row["legacy"] else ""
@@ -147,7 +151,9 @@ class Comparing:
             firsts = [stored.first_id(row) for row in batch]
             seen = self._scratch.seen(firsts)
             for row, first in zip(batch, firsts, strict=True):
-                if first not in seen:
+                # Of a key that was seen several times, all rows were looked at.
+                times = seen[first][0] if first in seen else 0
+                if times == 0 or (times == 1 and row["id"] != first):
                     self._lost(row)
 
     def _lost(self, row: stored.StoredRow) -> None:

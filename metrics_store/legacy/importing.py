@@ -13,7 +13,7 @@ from metrics_store.errors import LegacyFileError, TornFile
 from metrics_store.legacy import baseline, json_file, passes
 from metrics_store.legacy.comparing import Comparing
 from metrics_store.legacy.json_file import Member, Record, Totals
-from metrics_store.legacy.passes import Pass, now_text
+from metrics_store.legacy.passes import Pass, now_text, printable
 from metrics_store.legacy.private_copy import PrivateCopy, copy_stable
 from metrics_store.legacy.report import (
     Comparison,
@@ -66,9 +66,14 @@ def take_in(
         StoreBusy, DiskFull, WriteError: nothing of the batch being written was kept.
     """
     source = Path(os.path.realpath(path))
-    if str(source) in (store.path, f"{store.path}-wal", f"{store.path}-shm"):
+    if any(_same(source, f"{store.path}{suffix}") for suffix in ("", "-wal", "-shm")):
         # Opening and closing a live database would drop its locks.
         raise LegacyFileError(f"{path} is the store itself", hint="Name the tracker's JSON file.")
+    if source.parent == Path(f"{store.path}.legacy"):
+        raise LegacyFileError(
+            f"{path} is where the store keeps its own copies for a while",
+            hint="Move it elsewhere first.",
+        )
     with workplace(store.path) as directory:
         if not dry_run:
             return _Import(store, source, directory, zone, progress, dry_run=False).run()
@@ -78,6 +83,14 @@ def take_in(
         with MetricsStore(settings=settings, clock=store.database.clock) as copy:
             report = _Import(copy, source, directory, zone, progress, dry_run=True).run()
         return replace(report, database=store.path)
+
+
+def _same(path: Path, other: str) -> bool:
+    """Whether two names are of one file, hard links too."""
+    try:
+        return os.path.samefile(path, other)
+    except OSError:
+        return str(path) == other
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +134,7 @@ class _Import:
         this, zone = passes.begin(self._store, copy, self._wanted_zone)
         resumed_at = this.position
         scratch = Scratch(self._directory)
-        try:
+        with scratch.in_use():
             self._go_on("streaming")
             reader = ZoneReader(zone)
             taking = Taking(
@@ -130,7 +143,7 @@ class _Import:
             stated = baseline.Stated(lambda text: ZoneReader(zone).read(text).us)
             taking.stream(self._elements(copy, stated))
             if self._torn is not None and this.stage == "streaming":
-                taking.stream(iter([self._tail(copy, this.position, self._torn)]))
+                taking.stream(iter([self._tail(copy, self._records, self._torn)]))
             self._go_on("settling")
             taking.settle()
             lineage = passes.lineage(self._store, this)
@@ -146,8 +159,6 @@ class _Import:
                 recount.add_stored,
                 self._tick,
             ).run(self._elements(copy, None))
-        finally:
-            scratch.close()
         self._go_on("done")
         return self._finish(copy, this, zone, resumed_at, lineage, stated, recount, comparison)
 
@@ -174,7 +185,7 @@ class _Import:
             if not event.superseded:
                 stated.add(event)
         elif event.key == "last_updated" and isinstance(event.value, str):
-            self._last_updated = event.value
+            self._last_updated = printable(event.value)
 
     def _understand(self, element: Record, reader: ZoneReader) -> Understood:
         if element.superseded:
@@ -220,12 +231,13 @@ class _Import:
             newest = run(query("legacy.lineage_update"), (lineage,)).fetchone()[0]
             is_newest = newest is None or (self._last_updated or "") >= newest
             if self._has_totals and self._torn is None and is_newest:
-                baseline.replace(connection, lineage, difference)
+                baseline.keep(connection, this.source_id, stated.skills)
             run(query("legacy.update_source"), (shape, self._last_updated, this.source_id))
+            baseline.compute(connection, lineage)
             report = self._report(
                 connection, copy, this, zone, shape, resumed_at, lineage, comparison,
                 len(recount.skills | set(stated.skills)),
-                (*stated.anomalies, *baseline.negatives(difference)),
+                (*stated.anomalies, *(baseline.negatives(difference) if is_newest else ())),
             )  # fmt: skip
             run(
                 query("legacy.finish_pass"),

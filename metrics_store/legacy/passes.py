@@ -55,6 +55,11 @@ def now_text(store: MetricsStore) -> str:
     return clock.text(store.database.clock.now_us())
 
 
+def printable(text: str) -> str:
+    """A text as SQLite can keep it: half characters written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def begin(store: MetricsStore, copy: PrivateCopy, wanted_zone: str | None) -> tuple[Pass, str]:
     """Begin a pass over a file, or go on with one over the same content that was cut short.
 
@@ -64,7 +69,7 @@ def begin(store: MetricsStore, copy: PrivateCopy, wanted_zone: str | None) -> tu
     Raises:
         ZoneMismatch: the file was taken in before with another zone.
     """
-    source, now = str(copy.source), now_text(store)
+    source, now = printable(str(copy.source)), now_text(store)
 
     def work(connection: Connection) -> tuple[Pass, str]:
         run = connection.execute
@@ -75,7 +80,15 @@ def begin(store: MetricsStore, copy: PrivateCopy, wanted_zone: str | None) -> tu
             source_id = run(query("legacy.add_source"), values).fetchone()[0]
         else:
             source_id, _, zone, _, _ = row
-            if wanted_zone is not None and wanted_zone != zone:
+            if (
+                wanted_zone is not None
+                and wanted_zone != zone
+                and not _has_begun(connection, source_id)
+            ):
+                # Nothing of it was taken in yet: whoever named the zone then may have erred.
+                zone = ZoneReader(wanted_zone).zone
+                run(query("legacy.change_zone"), (zone, source_id))
+            elif wanted_zone is not None and wanted_zone != zone:
                 raise ZoneMismatch(
                     f"{source} was taken in as {zone}, not {wanted_zone}",
                     hint=f"Leave --zone out or say --zone {zone}; a new store can use another.",
@@ -85,7 +98,14 @@ def begin(store: MetricsStore, copy: PrivateCopy, wanted_zone: str | None) -> tu
             pass_id, position, stage, settled_key, counts = unfinished
             this = Pass(pass_id, source_id, Counts.of_json(counts), position, stage, settled_key)
         else:
-            new = (source_id, copy.sha256, copy.size, str(copy.path), now, Counts().as_json())
+            new = (
+                source_id,
+                copy.sha256,
+                copy.size,
+                printable(str(copy.path)),
+                now,
+                Counts().as_json(),
+            )
             pass_id = run(query("legacy.begin_pass"), new).fetchone()[0]
             this = Pass(pass_id, source_id, Counts())
         run(query("legacy.abandon_passes"), (now, source_id, this.pass_id))
@@ -94,17 +114,22 @@ def begin(store: MetricsStore, copy: PrivateCopy, wanted_zone: str | None) -> tu
     return store.database.write(work)
 
 
+def _has_begun(connection: Connection, source_id: int) -> bool:
+    return bool(connection.execute(query("legacy.has_begun"), (source_id,)).fetchone()[0])
+
+
 def lineage(store: MetricsStore, this: Pass) -> int:
     """The history a file belongs to: that of the records it shares, else its own."""
 
     def work(connection: Connection) -> int:
-        run = connection.execute
-        run(query("legacy.begin_lineage"), (this.source_id,))
+        connection.execute(query("legacy.begin_lineage"), (this.source_id,))
         sources = json.dumps([this.source_id, *this.counts.sources])
-        lineages = sorted(row[0] for row in run(query("legacy.lineages_of"), (sources,)).fetchall())
+        lineages = sorted(
+            row[0] for row in connection.execute(query("legacy.lineages_of"), (sources,)).fetchall()
+        )
         for other in lineages[1:]:
-            run(query("legacy.drop_baseline"), (other,))
-            run(query("legacy.join_lineage"), (lineages[0], other))
+            connection.execute(query("legacy.drop_baseline"), (other,))
+            connection.execute(query("legacy.join_lineage"), (lineages[0], other))
         return int(lineages[0])
 
     return store.database.write(work)

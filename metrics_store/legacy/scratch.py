@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from metrics_store import sqlite
@@ -39,10 +40,20 @@ class Scratch:
         os.chmod(self._path, 0o600)
         run("BEGIN")
 
-    def close(self) -> None:
-        """Throw it away."""
-        self._connection.close()
-        self._path.unlink(missing_ok=True)
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Say what goes wrong with it in our own errors; throw it away in the end.
+
+        Raises:
+            DiskFull, OutcomeUnknown, WriteError: it cannot be written.
+        """
+        try:
+            yield
+        except sqlite.Error as error:
+            raise sqlite.translated(error, writing=True, where=str(self._path)) from error
+        finally:
+            self._connection.close()
+            self._path.unlink(missing_ok=True)
 
     def saw(self, first_ids: Sequence[str]) -> list[int]:
         """Count records of keys, each by the id of its first row.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from metrics_store.legacy.json_file import Record
-from metrics_store.legacy.passes import Pass
+from metrics_store.legacy.passes import Pass, printable
 from metrics_store.legacy.scratch import Scratch
 from metrics_store.legacy_format import record, stored
 from metrics_store.legacy_format.record import Refused, Understood
@@ -109,7 +109,7 @@ class Taking:
                 self._scratch.contest(element.position, u)
             elif row is None:
                 if write:
-                    self._insert(u, 1, element.position, batch)
+                    self._insert(u, row_id, element.position, batch)
             elif row["legacy"] and record.content_of(row) == u.content:
                 if write:
                     counts.matched += 1
@@ -173,8 +173,9 @@ class Taking:
         for _ in range(min(len(in_flight), len(unfound))):
             self._match(unfound.pop(0)[1])
         for ordinal, (position, u) in enumerate(unfound, start=len(rows) + 1):
-            self._insert(u, ordinal, position, batch)
-            self._flag(batch, u.id(ordinal), position, _twin(ordinal))
+            row_id = u.id(ordinal)
+            self._insert(u, row_id, position, batch)
+            self._flag(batch, row_id, position, _twin(ordinal))
 
     def _match_equal(
         self,
@@ -202,18 +203,18 @@ class Taking:
 
     def _upgrade(self, u: Understood, ordinal: int, position: int, batch: _Batch) -> None:
         self._pass.counts.upgraded += 1
-        batch.rows.append(record.row_of(u, ordinal, self._pass.source_id))
+        batch.rows.append(record.row_of(u, u.id(ordinal), self._pass.source_id))
 
-    def _insert(self, u: Understood, ordinal: int, position: int, batch: _Batch) -> None:
+    def _insert(self, u: Understood, row_id: str, position: int, batch: _Batch) -> None:
         counts = self._pass.counts
         counts.inserted += 1
         if u.pending:
             counts.pending += 1
-            batch.pending.append(record.inflight_of(u, ordinal, self._pass.source_id))
+            batch.pending.append(record.inflight_of(u, row_id, self._pass.source_id))
         else:
-            batch.rows.append(record.row_of(u, ordinal, self._pass.source_id))
+            batch.rows.append(record.row_of(u, row_id, self._pass.source_id))
         for flag in u.flags:
-            self._flag(batch, u.id(ordinal), position, flag)
+            self._flag(batch, row_id, position, flag)
 
     def _flag(self, batch: _Batch, row_id: str, position: int, flag: tuple[str, str]) -> None:
         name, detail = flag
@@ -241,11 +242,6 @@ class Taking:
             )
 
         self._store.record_rows(batch.rows, also)
-
-
-def printable(text: str) -> str:
-    """A text as SQLite can keep it: half characters written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _twin(ordinal: int) -> tuple[str, str]:

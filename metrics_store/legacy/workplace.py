@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,10 +51,7 @@ def _claim(lock: int, directory: Path) -> None:
 
 
 def _empty(directory: Path) -> None:
-    for left in directory.iterdir():
-        if left.name == "lock":
-            continue
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left)
-        else:
+    # Only what is ours by its name: somebody may keep a file of their own here.
+    for pattern in ("legacy-*.json", "scratch.db*", "rehearsal.db*"):
+        for left in directory.glob(pattern):
             left.unlink()

@@ -159,7 +159,11 @@ def _legacy_record(row: stored.StoredRow, place: tzinfo) -> dict[str, object]:
 def _naive(moment: str | None, place: tzinfo) -> str | None:
     if moment is None:
         return None
-    local = clock.to_datetime(clock.parse(moment)).astimezone(place)
+    try:
+        local = clock.to_datetime(clock.parse(moment)).astimezone(place)
+    except OverflowError:
+        # Within hours of the calendar's ends there is no local time: then UTC's face.
+        local = clock.to_datetime(clock.parse(moment))
     return local.replace(tzinfo=None).isoformat()
 
 

@@ -150,7 +150,7 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
         read.us,
         read.face_us,
         path,
-        seconds is None and not completed and not error_type and not actions,
+        seconds is None and not completed and error_type is None and not actions,
         completed,
         us,
         seconds,
@@ -173,7 +173,11 @@ def content_of(row: Mapping[str, object]) -> str:
     us = row["duration_us"]
     actions = json.loads(str(row["follow_up_actions"]))
     attributes = json.loads(str(row["attributes"])) if row["attributes"] else {}
-    attributes.pop("reaped", None)
+    if row["outcome"] == "abandoned":
+        # The reaper's word; the record may have had a member of that name.
+        attributes.pop(
+            max((name for name in attributes if _is_reapers(name)), key=len, default=""), None
+        )
     return _text(
         [
             row["skill_name"],
@@ -189,17 +193,21 @@ def content_of(row: Mapping[str, object]) -> str:
     )
 
 
+def _is_reapers(name: str) -> bool:
+    return name.rstrip("_") == "reaped"
+
+
 def key_of(skill_name: str, raw_invoked_at: str, workflow_path: str | None) -> str:
     """The key that tells records apart as far as the legacy format can."""
     path = "null" if workflow_path is None else _quoted(workflow_path)
     return f"[{_quoted(skill_name)},{_quoted(raw_invoked_at)},{path}]"
 
 
-def row_of(record: Understood, ordinal: int, source_id: int) -> Row:
+def row_of(record: Understood, row_id: str, source_id: int) -> Row:
     """The log row of a record that ended."""
     us = record.duration_us
     return rows.row(
-        record.id(ordinal),
+        row_id,
         record.skill_name,
         record.invoked_us,
         None if us is None or record.invoked_us + us > clock.MAX_US else record.invoked_us + us,
@@ -216,10 +224,10 @@ def row_of(record: Understood, ordinal: int, source_id: int) -> Row:
     )
 
 
-def inflight_of(record: Understood, ordinal: int, source_id: int) -> tuple[str | int, ...]:
+def inflight_of(record: Understood, row_id: str, source_id: int) -> tuple[str | int, ...]:
     """The in-flight row of a record that never ended, as ``skills.start_invocation`` binds it."""
     return (
-        record.id(ordinal),
+        row_id,
         record.skill_name,
         clock.text(record.invoked_us),
         0 if record.workflow_path is None else record.workflow_path,

@@ -61,10 +61,13 @@ def good(n: int = 0, **members: object) -> dict[str, object]:
     return {"skill_name": "s", "invoked_at": moment, "completed": True, **members}
 
 
-def dump(store: MetricsStore) -> list[str]:
+def dump(store: MetricsStore) -> dict[str, list[object]]:
     """Everything that the database says."""
     with store.database.read() as connection:
-        return list(connection.iterdump())
+        schema = connection.execute("SELECT name, sql FROM sqlite_schema ORDER BY 1").fetchall()
+        tables = [name for name, sql in schema if sql and sql.startswith("CREATE TABLE")]
+        held = {table: connection.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+        return {"schema": schema, **held}
 
 
 def left_behind(store: MetricsStore) -> Iterator[str]:
@@ -144,7 +147,7 @@ def test_a_torn_file_keeps_its_end_and_the_whole_file_matches_later(
     file.write_bytes((FILES / "torn.json").read_bytes())
     torn = take_in(store, file, zone="UTC")
     assert torn.torn is not None
-    assert "3356 whole records" in torn.torn
+    assert "3,356 whole records" in torn.torn
     raw = store.query("SELECT raw FROM legacy_quarantine")[0]["raw"]
     assert raw
     assert (FILES / "torn.json").read_text().endswith(raw)
