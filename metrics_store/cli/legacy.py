@@ -15,6 +15,7 @@ import typer
 
 from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, open_store, say
 from metrics_store.cli.overview import show_overview
+from metrics_store.errors import LegacyFileNotFound
 from metrics_store.render.imports import show_import
 from metrics_store.render.screen import Screen, is_terminal
 from metrics_store.settings import Settings
@@ -66,6 +67,8 @@ def import_(
     metrics-store legacy import skill_metrics.json --dry-run --json
     """
     screen = Screen()
+    if not file.exists():
+        raise LegacyFileNotFound(str(file))  # before a store is made for nothing
     with _store_for(db, dry_run=dry_run) as (store, database):
         try:
             done = replace(_take_in(store, file, zone, dry_run=dry_run), database=database)
