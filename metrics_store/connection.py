@@ -206,18 +206,26 @@ class Database:
             if connection is None:
                 connection = self._writer = self._open_writer(deadline)
             try:
-                result = work(connection, deadline)
+                result = self._tried(work, connection, deadline)
             except sqlite.Error as error:
-                self._undo(connection, error)
                 raise self._translated(error) from error
-            except BaseException as error:
-                self._undo(connection, error)
-                raise
             self._checkpoints.after_commit(connection, rows)
             return result
         finally:
             self._holder = None
             self._lock.release()
+
+    def _tried(self, work: Callable[[Connection, int], T], connection: Connection, by: int) -> T:
+        for again in (True, False):
+            try:
+                return work(connection, by)
+            except BaseException as error:
+                self._undo(connection, error)
+                # A VACUUM or CREATE INDEX of another process makes SQLite read the schema anew in
+                # the midst of preparing a statement, and it then misses a table that is there.
+                if not (again and sqlite.code(error) in (1, 17) and self._writer is connection):
+                    raise
+        raise AssertionError("the second try returns or raises")
 
     def _take_lock(self, deadline: int) -> None:
         # Waiting for a thread of this process counts as waiting for another process does.

@@ -285,3 +285,22 @@ assert not unexpected, unexpected
 """,
         path,
     )
+
+
+@pytest.mark.parametrize(
+    "change", ["CREATE INDEX harmless ON skill_invocation (project_path)", "VACUUM", "ANALYZE"]
+)
+def test_a_schema_that_another_one_touched_loses_no_write(open_store: Open, change: str) -> None:
+    first = open_store()
+    first.record_invocation("deploy")
+    first.close()
+    store = open_store()
+    started = store.track_invocation("deploy")
+    other = sqlite.connect(store.path)
+    other.execute(change)
+    other.close()
+    # SQLite reads the schema anew in the midst of preparing this: "no such table" once.
+    store.record_invocation("deploy", workflow_path="daily")
+    started.complete()
+    summary = store.get_summary()
+    assert (summary.total_invocations, summary.in_flight) == (3, 0)

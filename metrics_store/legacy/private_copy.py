@@ -159,8 +159,10 @@ def _try_copy(source: Path, directory: Path) -> _Attempt:
             return _Attempt(before, copy, _looks_whole(copy.path))
         except BaseException as error:
             Path(name).unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise _no_space(directory, before.st_size) from error
+            if isinstance(error, OSError):
+                if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                    raise _no_space(directory, before.st_size) from error
+                raise LegacyFileError(f"{source}: {error.strerror}") from error
             raise
 
 

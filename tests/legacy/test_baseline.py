@@ -1,9 +1,10 @@
-"""Totals that no record explains: trimmed logs, double ends, copies, and totals that are nonsense."""
+"""Totals that no record explains: trimmed logs, double ends, copies, and plain nonsense."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_store import MetricsStore
+from metrics_store.legacy import importing
 from metrics_store.legacy.importing import take_in
+from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.report import ImportReport
 
 FILES = Path(__file__).parent / "files"
@@ -186,8 +189,9 @@ def test_two_histories_that_share_nothing_add_up(take: Take, store: MetricsStore
 
 
 def test_a_torn_copy_leaves_the_totals_alone(
-    take: Take, store: MetricsStore, tmp_path: Path
+    take: Take, store: MetricsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(importing, "copy_stable", partial(copy_stable, sleep=lambda _: None))
     take(range(6, 10), totals(12), at=5)
     file = tmp_path / "f.json"
     text = file.read_text()
@@ -224,7 +228,7 @@ def test_a_lost_twin_is_still_counted_once(store: MetricsStore, tmp_path: Path) 
 def test_totals_that_cannot_be_read_are_an_anomaly(
     stated: object, take: Take, store: MetricsStore
 ) -> None:
-    report = take(range(2), stated, **{"t": totals(3, skill_name="t")})
+    report = take(range(2), stated, t=totals(3, skill_name="t"))
     assert [text for text in report.anomalies if "'s'" in text and "cannot be read" in text]
     assert counted(store) == exactly(2)
     assert store.get_summary().total_invocations == 5

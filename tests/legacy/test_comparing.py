@@ -116,17 +116,23 @@ def test_a_row_that_was_never_written_is_found(take: Take, monkeypatch: pytest.M
     monkeypatch.setattr(MetricsStore, "record_rows", lossy)
     report = take(call(0), call(1), call(1))
     assert (report.inserted, report.conserved) == (3, True)
-    assert sum(report.comparison.unexplained.values()) == 3
-    assert set(report.comparison.unexplained) == {"only_in_file"}
+    assert report.comparison.unexplained == {"only_in_file": 2}
     monkeypatch.undo()
     assert take(call(0), call(1), call(1)).fine
 
 
 @pytest.mark.parametrize(
     "change",
-    ["duration_us = 5", "outcome = 'failed'", "follow_up_actions = '[\"x\"]'", "session_id = 'x'",
-     "attributes = '{\"x\":1}'", "workflow_path = 'x'", "invoked_at = '2025-02-10T00:00:09.000000Z'"],
-)  # fmt: skip
+    [
+        "duration_us = 5",
+        "outcome = 'failed'",
+        "follow_up_actions = '[\"x\"]'",
+        "session_id = 'x'",
+        "attributes = '{\"x\":1}'",
+        "workflow_path = 'x'",
+        "invoked_at = '2025-02-10T00:00:09.000000Z'",
+    ],
+)
 def test_a_row_that_was_tampered_with_is_found(
     change: str, take: Take, store: MetricsStore, damaged: Callable[[str], None]
 ) -> None:

@@ -262,6 +262,10 @@ def test_a_writer_that_rewrites_the_file_in_place_never_gives_a_torn_or_mixed_co
                 copy = copy_stable(source, directory, attempts=50, sleep=lambda _: None)
             except FileChanging:
                 continue
+            except NotLegacyFile as error:
+                # Without pauses, a writer that is held up just after emptying the file looks done.
+                assert "is empty" in str(error)
+                continue
             document = json.loads(copy.path.read_bytes())
             (generation,) = {record["generation"] for record in document["invocations"]} or {0}
             assert generation == document["last_updated"]
