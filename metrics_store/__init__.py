@@ -62,3 +62,15 @@ def track_skill(
     return get_store().track_invocation(
         skill_name, workflow_path, session_id, project_path, attributes
     )
+
+
+#: Of :mod:`metrics_store.classic`; loaded when first asked for, with the legacy side.
+_CLASSIC = ("DataMigrator", "MigrationRunner", "check_database_health")
+
+
+def __getattr__(name: str) -> object:
+    if name in _CLASSIC:
+        from metrics_store import classic
+
+        return getattr(classic, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

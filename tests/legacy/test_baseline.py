@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.report import ImportReport
 
 FILES = Path(__file__).parent / "files"
+NUMBER = count()
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4),
@@ -170,6 +172,29 @@ def test_a_tracker_that_began_anew_takes_nothing_away(take: Take, store: Metrics
     assert counted(store) == exactly(12)
     assert anew.comparison.explained == {"only_in_store": 10}
     assert all(line.total_invocations >= 0 for line in anew.baseline)
+
+
+@given(
+    copies=st.lists(st.tuples(st.integers(1, 12), st.integers(0, 6)), min_size=1, max_size=5),
+    twins=st.booleans(),
+)
+def test_copies_of_any_age_however_trimmed_come_to_what_the_newest_states(
+    copies: list[tuple[int, int]],
+    twins: bool,
+    open_store: Callable[..., MetricsStore],
+    tmp_path: Path,
+) -> None:
+    """Each copy: how many calls there had been, and how many of the last ones the log still had."""
+    file = tmp_path / "f.json"
+    with open_store(f"{next(NUMBER)}.db") as store:
+        for n, kept in copies:
+            calls = [call(i // (1 + twins), error_type=str(i)) for i in range(max(0, n - kept), n)]
+            stated = totals(n, common_errors={str(i): 1 for i in range(n)})
+            stamp = f"2025-02-10T13:00:{n:02d}"
+            document = {"invocations": calls, "skills": {"s": stated}, "last_updated": stamp}
+            file.write_text(json.dumps(document))
+            assert take_in(store, file, zone="UTC").conserved
+        assert counted(store) == exactly(max(n for n, _ in copies))
 
 
 def test_totals_below_the_records_are_reported_and_not_applied(
