@@ -17,7 +17,7 @@ from metrics_store.records import Checked, Record, checked
 from metrics_store.rows import Row, row
 
 #: Rows of one commit: enough to spread its cost, few enough to keep other writers' waits short.
-_GROUP = 1000
+_GROUP = 2000
 
 
 class Buffer:

@@ -62,9 +62,9 @@ class Model:
         """Take a file in; gives the counts to be expected."""
         counts: Counter[str] = Counter(read=len(said))
         for key in {key for key, _ in said}:
-            # Equal records count as one place in the file, that of the first.
+            # What never ended first: an ended row may be its end, and an end unlike it is new.
             mine = [what for k, what in said if k == key]
-            waiting = [what for first in dict.fromkeys(mine) for what in mine if what == first]
+            waiting = sorted(mine, key=lambda what: (what > 0, mine.index(what)))
             free = Counter({what: n for (k, what), n in self.rows.items() if k == key})
             for what in list(waiting):
                 if free[what]:
@@ -80,7 +80,6 @@ class Model:
                     self.rows[key, what] += 1
             both = min(len(waiting), free.total())
             counts["matched"] += both
-            # Which of several different ones is new is the order's choice: ended ones pair first.
             counts["inserted"] += len(waiting) - both
             for what in waiting[both:]:
                 self.rows[key, what] += 1
@@ -111,6 +110,7 @@ def check(report: ImportReport, expected: Counter[str], compared: dict[str, int]
 @example(history=[[(0, 1), (0, 2)], [(0, 2)], [(0, 1)]], batch=2000)
 @example(history=[[(0, 0), (0, 1)], [(0, 2), (0, 1), (0, 3)]], batch=1)
 @example(history=[[(0, 0)], [(0, 0), (0, 1)], [(0, 1), (0, 2)]], batch=1)
+@example(history=[[(0, 0), (0, 2)], [(0, 0), (0, 1), (0, 0)]], batch=1)
 def test_a_history_of_files_gives_the_rows_of_the_model(
     history: list[list[Said]],
     batch: int,
