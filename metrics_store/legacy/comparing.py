@@ -58,7 +58,8 @@ class Comparing:
         self._accounted = 0
         self._explained: Counter[str] = Counter()
         self._unexplained: Counter[str] = Counter()
-        self._examples: list[Mismatch] = []
+        # By whether they are explained: thousands of explained ones must not hide the others.
+        self._examples: dict[bool, list[Mismatch]] = {False: [], True: []}
 
     def run(self, records: Iterator[Record]) -> Comparison:
         """Compare everything."""
@@ -70,13 +71,13 @@ class Comparing:
             for key in self._scratch.contested_keys(""):
                 self._several(connection, key)
             self._rest(connection)
-        examples = sorted(self._examples, key=lambda m: m.explained)[:_EXAMPLES]
+        examples = (*self._examples[False], *self._examples[True])[:_EXAMPLES]
         return Comparison(
             self._compared,
             self._equal,
             dict(self._explained),
             dict(self._unexplained),
-            tuple(examples),
+            examples,
         )
 
     def _batch(self, records: Sequence[Record]) -> None:
@@ -171,11 +172,11 @@ class Comparing:
         row: stored.StoredRow | None,
     ) -> None:
         (self._explained if explained else self._unexplained)[kind] += 1
-        if len(self._examples) >= 10 * _EXAMPLES:
+        if len(self._examples[explained]) >= _EXAMPLES:
             return
         name = u.skill_name if u is not None else str(row["skill_name"]) if row else ""
         in_store = record.content_of(row) if row is not None and row["legacy"] else None
-        self._examples.append(
+        self._examples[explained].append(
             Mismatch(kind, explained, explanation, name, None if u is None else u.content, in_store)
         )
 

@@ -157,6 +157,9 @@ class Taking:
         for _, row in free:
             self._note_source(row)
         waiting, free = self._match_equal(waiting, free)
+        # Pending ones first, whatever the file's order: they take the rows that went on to end, and
+        # what an ended one says has a row of its own.
+        waiting.sort(key=lambda one: not one[1].pending)
         # A row in flight takes a record that ended. What is then left on both sides differs: such
         # a record is a row already, and the comparison says in what the two differ.
         in_flight = [ordinal for ordinal, row in free if stored.is_pending(row)]
