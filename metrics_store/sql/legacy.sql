@@ -119,43 +119,20 @@ INSERT INTO legacy_total
     (source_id, skill_name, kind, label, n, completed, duration_us, first_at, last_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
--- name: compute_baseline
--- What the newest totals of a lineage have more than all its rows.
-INSERT INTO legacy_baseline
-    (lineage, skill_name, kind, label, n, completed, duration_us, first_at, last_at)
-WITH row AS MATERIALIZED (
-    SELECT skill_name, workflow_path, outcome = 'completed' AS completed, completed_us, error_type,
-           follow_up_actions
-    FROM skill_invocation WHERE origin = 'legacy'
-      AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
-),
-held (skill_name, kind, label, n, completed, us) AS (
-    SELECT skill_name, 'total', '', count(*), sum(completed), ifnull(sum(completed_us), 0)
-    FROM row GROUP BY 1
-    UNION ALL SELECT skill_name, 'path', workflow_path, count(*), 0, 0 FROM row
-    WHERE workflow_path <> '' GROUP BY 1, 3
-    UNION ALL SELECT skill_name, 'error', error_type, count(*), 0, 0 FROM row
-    WHERE error_type <> '' GROUP BY 1, 3
-    UNION ALL SELECT skill_name, 'action', value, count(*), 0, 0
-    FROM row, json_each(follow_up_actions) WHERE follow_up_actions <> '[]' GROUP BY 1, 3
-),
-more AS (
-    SELECT total.skill_name, total.kind, total.label,
-           max(0, total.n - ifnull(held.n, 0)) AS n,
-           max(0, total.completed - ifnull(held.completed, 0)) AS completed,
-           -- Rounding of one row's duration to whole microseconds, and of adding floats up.
-           CASE WHEN total.duration_us - ifnull(held.us, 0) > max(1, ifnull(held.n, 0))
-                THEN total.duration_us - ifnull(held.us, 0) ELSE 0 END AS us,
-           total.first_at, total.last_at
-    FROM legacy_total AS total LEFT JOIN held USING (skill_name, kind, label)
-    WHERE total.source_id = (
-        SELECT id FROM legacy_source WHERE lineage = ?1
-          AND EXISTS (SELECT 1 FROM legacy_total WHERE source_id = legacy_source.id)
-        ORDER BY ifnull(last_updated, '') DESC, id DESC LIMIT 1
-    )
-)
-SELECT ?1, skill_name, kind, label, n, completed, us, first_at, last_at FROM more
-WHERE n OR completed OR us;
+-- name: held_by_lineage
+-- What each row of a lineage adds to the classic totals.
+SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_type, follow_up_actions
+FROM skill_invocation WHERE origin = 'legacy'
+  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
+
+-- name: newest_totals
+-- The totals that the newest copy of a lineage states.
+SELECT skill_name, kind, label, n, completed, duration_us, first_at, last_at
+FROM legacy_total WHERE source_id = (
+    SELECT id FROM legacy_source WHERE lineage = ?1
+      AND EXISTS (SELECT 1 FROM legacy_total WHERE source_id = legacy_source.id)
+    ORDER BY ifnull(last_updated, '') DESC, id DESC LIMIT 1
+);
 
 -- name: baseline_lines
 -- The baseline of a lineage, by skill.
