@@ -174,7 +174,3 @@ FROM skill_invocation WHERE id = ?;
 SELECT id, skill_name, invoked_at, workflow_path, session_id, project_path, origin, attributes,
        heartbeat_at
 FROM skill_inflight WHERE ?1 IS NULL OR skill_name = ?1 ORDER BY invoked_at DESC, id LIMIT ?2;
-
--- name: log_size
--- How many rows the log has, and the last one's position.
-SELECT count(*), ifnull(max(seq), 0) FROM skill_invocation;
