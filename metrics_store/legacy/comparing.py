@@ -99,7 +99,7 @@ class Comparing:
                 self._scratch.contest(position, u)
             elif row is None:
                 self._differ("only_in_file", False, "", u, None)
-            elif row["legacy"] and record.content_of(row) == u.content:
+            elif stored.says(row, u):
                 self._accounted += stored.is_taken_in(row)
                 self._one(u, row)
             else:
@@ -108,8 +108,7 @@ class Comparing:
                 self._scratch.contest(position, u)
 
     def _one(self, u: Understood, row: stored.StoredRow) -> None:
-        content = record.content_of(row) if row["legacy"] else ""
-        if content != u.content:
+        if not stored.says(row, u):
             if u.pending and not stored.is_pending(row):
                 self._differ("store_ahead", True, "it ended after the file was written", u, row)
             else:
@@ -124,17 +123,10 @@ class Comparing:
         records = [u for _, n, u in self._scratch.contested(key) for _ in range(n)]
         rows = stored.of_key(connection, records[0])
         self._accounted += sum(map(stored.is_taken_in, rows))
-        by_content: dict[str, list[stored.StoredRow]] = {}
-        for row, content in zip(rows, stored.contents(rows), strict=True):
-            by_content.setdefault(content, []).append(row)
-        left = []
-        for u in records:
-            equal = by_content.get(u.content)
-            if equal:
-                self._one(u, equal.pop())
-            else:
-                left.append(u)
-        rest = [row for same in by_content.values() for row in same]
+        pairs, unpaired, free = stored.pair(records, rows)
+        for i, j in pairs:
+            self._one(records[i], rows[j])
+        left, rest = [records[i] for i in unpaired], [rows[j] for j in free]
         for u in left:
             if rest:
                 self._one(u, rest.pop(0))

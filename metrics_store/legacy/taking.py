@@ -110,7 +110,7 @@ class Taking:
             elif row is None:
                 if write:
                     self._insert(u, row_id, element.position, batch)
-            elif row["legacy"] and record.content_of(row) == u.content:
+            elif stored.says(row, u):
                 if write:
                     counts.matched += 1
                     counts.pending += u.pending
@@ -186,19 +186,10 @@ class Taking:
         free: list[tuple[int, stored.StoredRow]],
     ) -> tuple[list[tuple[int, Understood]], list[tuple[int, stored.StoredRow]]]:
         """Pair records with rows that say the same; gives what is left of both."""
-        by_content: dict[str, list[tuple[int, stored.StoredRow]]] = {}
-        for ordinal, row in free:
-            if row["legacy"]:
-                by_content.setdefault(record.content_of(row), []).append((ordinal, row))
-        left, paired = [], set()
-        for position, u in waiting:
-            equal = by_content.get(u.content)
-            if equal:
-                paired.add(equal.pop(0)[0])
-                self._match(u)
-            else:
-                left.append((position, u))
-        return left, [(ordinal, row) for ordinal, row in free if ordinal not in paired]
+        pairs, left, rest = stored.pair([u for _, u in waiting], [row for _, row in free])
+        for i, _ in pairs:
+            self._match(waiting[i][1])
+        return [waiting[i] for i in left], [free[j] for j in rest]
 
     def _match(self, u: Understood) -> None:
         self._pass.counts.matched += 1

@@ -83,6 +83,11 @@ class Understood(NamedTuple):
         )
 
     @property
+    def is_bare(self) -> bool:
+        """Whether it has nothing beyond the seven members of the legacy tracker."""
+        return self.session_id is None and not self.extra
+
+    @property
     def actions_text(self) -> str:
         """The follow-up actions as a JSON array."""
         return "[" + ",".join(map(_quoted, self.actions)) + "]" if self.actions else "[]"
@@ -91,13 +96,20 @@ class Understood(NamedTuple):
         """The id of the row that the how-manieth record of this key becomes."""
         return _row_id(self.key, self.face_us, ordinal)
 
-    def legacy(self, source_id: int) -> str:
-        """JSON text of what the row's columns cannot give back, and where it is from."""
-        text = f'{{"source":{source_id},"invoked_at":{_quoted(self.raw_invoked_at)}'
+    def legacy(self, source_id: int | None) -> str:
+        """JSON text of what the row's columns cannot give back, and where it is from.
+
+        Args:
+            source_id: the file whose totals count it; None if none does.
+        """
+        source = "" if source_id is None else f'"source":{source_id},'
+        text = f'{{{source}"invoked_at":{_quoted(self.raw_invoked_at)}'
         us = self.duration_us
         if self.seconds is not None and (us is None or us / 1e6 != self.seconds):
             text += f',"duration_seconds":{self.seconds!r}'
-        return text + (',"follow_up_actions":null}' if self.actions is None else "}")
+        if self.actions is None:
+            text += ',"follow_up_actions":null'
+        return text + ("}" if self.is_bare else ',"beyond":true}')
 
 
 def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int) -> Understood:
@@ -163,16 +175,19 @@ def understand(value: object, zone: ZoneReader, session_shape: bool, now_us: int
     )
 
 
-def content_of(row: Mapping[str, object]) -> str:
+def content_of(row: Mapping[str, object], *, bare: bool = False) -> str:
     """The canonical text of the record that a stored row came from.
 
     Args:
         row: the columns of the log or of what is in flight; for the latter ``outcome`` is None.
+        bare: as the legacy tracker writes it: its seven members, without what a row knows beyond
+            them (its ``legacy`` says whether it does).
     """
     legacy = json.loads(str(row["legacy"]))
+    bare = bare and "beyond" in legacy
     us = row["duration_us"]
     actions = json.loads(str(row["follow_up_actions"]))
-    attributes = json.loads(str(row["attributes"])) if row["attributes"] else {}
+    attributes = json.loads(str(row["attributes"])) if row["attributes"] and not bare else {}
     if row["outcome"] == "abandoned":
         # The reaper's word; the record may have had a member of that name.
         attributes.pop(
@@ -187,7 +202,7 @@ def content_of(row: Mapping[str, object]) -> str:
             legacy.get("duration_seconds", None if us is None else int(str(us)) / 1e6),
             legacy.get("follow_up_actions", actions),
             row["error_type"],
-            row["session_id"],
+            None if bare else row["session_id"],
             attributes,
         ]
     )
@@ -203,8 +218,22 @@ def key_of(skill_name: str, raw_invoked_at: str, workflow_path: str | None) -> s
     return f"[{_quoted(skill_name)},{_quoted(raw_invoked_at)},{path}]"
 
 
-def row_of(record: Understood, row_id: str, source_id: int) -> Row:
-    """The log row of a record that ended."""
+def row_of(
+    record: Understood,
+    row_id: str,
+    source_id: int | None,
+    *,
+    origin: str = ORIGIN,
+    project_path: str | None = None,
+) -> Row:
+    """The log row of a record that ended.
+
+    Args:
+        row_id: its id, of :meth:`Understood.id`.
+        source_id: the file whose totals count it; None if none does.
+        origin: where it comes from.
+        project_path: what the legacy format has no place for.
+    """
     us = record.duration_us
     return rows.row(
         row_id,
@@ -213,12 +242,12 @@ def row_of(record: Understood, row_id: str, source_id: int) -> Row:
         None if us is None or record.invoked_us + us > clock.MAX_US else record.invoked_us + us,
         record.workflow_path,
         record.session_id,
-        None,
+        project_path,
         "completed" if record.completed else "failed",
         us,
         record.error_type,
         record.actions_text,
-        ORIGIN,
+        origin,
         record.attributes,
         record.legacy(source_id),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from metrics_store.legacy_format import record
 from metrics_store.legacy_format.record import Understood
@@ -93,6 +93,39 @@ def is_pending(row: StoredRow) -> bool:
     return row["outcome"] is None
 
 
-def contents(rows: Iterable[StoredRow]) -> list[str]:
-    """The canonical text of the records that rows came from; empty for rows of other origin."""
-    return [record.content_of(row) if row["legacy"] else "" for row in rows]
+def says(row: StoredRow, one: Understood) -> bool:
+    """Whether a row gives back a record; a bare record may leave out what the row knows beside."""
+    if not row["legacy"]:
+        return False
+    content = one.content
+    return record.content_of(row) == content or (
+        one.is_bare and record.content_of(row, bare=True) == content
+    )
+
+
+def pair(
+    records: Sequence[Understood], rows: Sequence[StoredRow]
+) -> tuple[list[tuple[int, int]], list[int], list[int]]:
+    """Pair the records of one key with the rows of that key that say the same.
+
+    Returns:
+        Pairs of positions in the two sequences, then the positions left over in each, in order.
+    """
+    pairs: list[tuple[int, int]] = []
+    left, free = list(range(len(records))), list(range(len(rows)))
+    # Those that say the very same first, so that a bare record takes no other record's row.
+    for bare in (False, True):
+        by_content: dict[str, list[int]] = {}
+        for j in free:
+            if rows[j]["legacy"]:
+                by_content.setdefault(record.content_of(rows[j], bare=bare), []).append(j)
+        unpaired = []
+        for i in left:
+            equal = by_content.get(records[i].content)
+            if equal and (records[i].is_bare or not bare):
+                pairs.append((i, equal.pop(0)))
+            else:
+                unpaired.append(i)
+        taken = {j for _, j in pairs}
+        left, free = unpaired, [j for j in free if j not in taken]
+    return pairs, left, free

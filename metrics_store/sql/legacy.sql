@@ -63,14 +63,25 @@ UPDATE legacy_pass SET stage = 'finished', finished_at = ?
 WHERE source_id = ? AND finished_at IS NULL AND id <> ?;
 
 -- name: stored
--- What the store has of ids given as a JSON array, ended or in flight.
+-- What the store has of ids given as a JSON array, ended or in flight; rows that an export put into
+-- the file are found by the id of that record too.
 SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
        follow_up_actions, attributes, legacy
 FROM skill_invocation WHERE id IN (SELECT value FROM json_each(?1))
 UNION ALL
 SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]', attributes,
        legacy
-FROM skill_inflight WHERE id IN (SELECT value FROM json_each(?1));
+FROM skill_inflight WHERE id IN (SELECT value FROM json_each(?1))
+UNION ALL
+SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us,
+       error_type, follow_up_actions, attributes, exported.legacy
+FROM legacy_exported AS exported JOIN skill_invocation AS row ON row.id = exported.invocation_id
+WHERE exported.id IN (SELECT value FROM json_each(?1)) AND exported.id <> row.id
+UNION ALL
+SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]',
+       attributes, exported.legacy
+FROM legacy_exported AS exported JOIN skill_inflight AS row ON row.id = exported.invocation_id
+WHERE exported.id IN (SELECT value FROM json_each(?1)) AND exported.id <> row.id;
 
 -- name: quarantine
 -- Keep a text that cannot be a row; the same text of the same file only once.
@@ -85,23 +96,35 @@ INSERT INTO legacy_flag (invocation_id, flag, detail, pass_id, position) VALUES 
 ON CONFLICT (invocation_id, flag) DO NOTHING;
 
 -- name: all_of_lineage
--- Every row that came from a legacy file of a lineage, ended or in flight.
+-- Every row that is or was in a legacy file of a lineage, ended or in flight.
 SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
        follow_up_actions, attributes, legacy
-FROM skill_invocation WHERE origin = 'legacy'
-  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
+FROM skill_invocation
+WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
 UNION ALL
 SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]', attributes,
        legacy
-FROM skill_inflight WHERE origin = 'legacy'
-  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
+FROM skill_inflight
+WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
+UNION ALL
+SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us,
+       error_type, follow_up_actions, attributes, exported.legacy
+FROM legacy_exported AS exported JOIN skill_invocation AS row ON row.id = exported.invocation_id
+WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
+UNION ALL
+SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]',
+       attributes, exported.legacy
+FROM legacy_exported AS exported JOIN skill_inflight AS row ON row.id = exported.invocation_id
+WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
 
 -- name: count_lineage
--- How many rows came from a legacy file of a lineage, ended or in flight.
-SELECT (SELECT count(*) FROM skill_invocation WHERE origin = 'legacy'
-          AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1))
-     + (SELECT count(*) FROM skill_inflight WHERE origin = 'legacy'
-          AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1));
+-- How many rows are or were in a legacy file of a lineage, ended or in flight.
+SELECT (SELECT count(*) FROM skill_invocation
+        WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1))
+     + (SELECT count(*) FROM skill_inflight
+        WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1))
+     + (SELECT count(*) FROM legacy_exported
+        WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1));
 
 -- name: set_baseline
 -- What the totals of a lineage add to one number of one skill.
@@ -122,8 +145,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- name: held_by_lineage
 -- What each row of a lineage adds to the classic totals.
 SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_type, follow_up_actions
-FROM skill_invocation WHERE origin = 'legacy'
-  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
+FROM skill_invocation
+WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
+UNION ALL
+SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_type, follow_up_actions
+FROM legacy_exported AS exported JOIN skill_invocation AS row ON row.id = exported.invocation_id
+WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
 
 -- name: newest_totals
 -- The totals that the newest copy of a lineage states.
