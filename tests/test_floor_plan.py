@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parents[1] / "metrics_store"
 # circles. A new module goes on the lowest floor that is above everything it imports.
 FLOORS = [
     ["errors"],
-    ["clock", "settings", "sql", "location", "liveness", "windows", "gate"],
+    ["clock", "settings", "sql", "location", "liveness", "windows", "gate", "replacing"],
     ["sqlite", "families", "percentiles", "results"],
     ["pragmas", "rows", "forking"],
     ["checkpoints", "records", "readers"],
@@ -28,6 +28,7 @@ FLOORS = [
     ["legacy_format"],
     ["store"],
     ["legacy"],
+    ["trackers"],
     ["classic"],
     ["render"],
     ["cli"],

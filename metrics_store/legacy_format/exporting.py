@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
-import sys
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TextIO
@@ -14,6 +12,7 @@ from metrics_store import clock
 from metrics_store.errors import ExportFailed
 from metrics_store.legacy_format import record, stored
 from metrics_store.legacy_format.moments import local_zone
+from metrics_store.replacing import replaced
 from metrics_store.reports import Reports
 from metrics_store.results import Result
 from metrics_store.sql import query
@@ -74,34 +73,11 @@ def export_to(
     Raises:
         ExportFailed: it cannot be written.
     """
-    path = os.path.realpath(target)
-    temporary = f"{path}.{os.getpid()}.tmp"
     try:
-        mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.exists(path) else 0o600
-        handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
-        try:
-            with open(handle, "w", encoding="utf-8", newline="\n") as file:
-                report = export_legacy(store, file, zone=zone)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(temporary, mode)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        _sync_directory(os.path.dirname(path))
+        with replaced(target) as file:
+            return export_legacy(store, file, zone=zone)
     except OSError as error:
-        raise ExportFailed(f"{path}: {error.strerror}") from error
-    return report
-
-
-def _sync_directory(directory: str) -> None:
-    if sys.platform != "win32":
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        raise ExportFailed(f"{os.path.realpath(target)}: {error.strerror}") from error
 
 
 def _write_records(connection: Connection, target: TextIO, place: tzinfo) -> tuple[int, int]:

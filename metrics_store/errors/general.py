@@ -1,4 +1,4 @@
-"""The whole tree of errors.
+"""The tree of errors: its root, and the errors of the store.
 
 The docstring of a class is its message; the constructor adds the detail of this case and a hint,
 which says what the person can do now. Grouped by when they happen.
@@ -198,60 +198,3 @@ class ReadError(MetricsStoreError):
 
 class ExportFailed(ReadError):
     """The file could not be written; what was there is as it was."""
-
-
-# When a legacy file is taken in ---------------------------------------------------------------
-
-
-class LegacyFileError(MetricsStoreError):
-    """The legacy file cannot be taken in."""
-
-    exit_code = 2
-
-
-class LegacyFileNotFound(LegacyFileError):
-    """There is no such legacy file."""
-
-
-class NotLegacyFile(LegacyFileError):
-    """The file is not a legacy metrics file."""
-
-
-class TornFile(LegacyFileError):
-    """The legacy file is not whole JSON."""
-
-    default_hint = "If its tracker is still writing, try again; else see what can be saved of it."
-
-    def __init__(
-        self,
-        detail: str = "",
-        *,
-        hint: str = "",
-        line: int = 0,
-        offset: int = 0,
-        records: int = 0,
-        begins: int = 0,
-    ) -> None:
-        """Say where: line and byte of the tear, whole records before it, and the byte at which
-        what is not whole begins."""
-        super().__init__(detail, hint=hint)
-        self.line = line
-        self.offset = offset
-        self.records = records
-        self.begins = begins
-
-
-class FileChanging(LegacyFileError):
-    """The legacy file changed all the while it was being copied."""
-
-    default_hint = "Try again when its tracker is less busy."
-
-
-class NoSpace(LegacyFileError):
-    """There is not enough space for the work."""
-
-    exit_code = 3
-
-
-class ZoneMismatch(LegacyFileError):
-    """The file was taken in before under another time zone."""

@@ -1,0 +1,101 @@
+"""Locks between the processes that write a legacy file, and between them and an operator.
+
+Two files beside the JSON file, never deleted. ``<file>.lock`` is held exclusively while the file
+is read, merged and written. ``<file>.phase.lock`` is held together by all runners while they
+write, and exclusively by an operator while the phase changes: nobody is then in the midst of a
+write. Who needs both takes the phase's first. flock is dropped by the kernel when a process dies.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from metrics_store.errors import LegacyLocked, LegacyNotWritable
+
+#: Seconds that a runner waits for other runners or an operator before it gives up.
+PATIENCE = 10.0
+
+
+def data_lock(json_file: str | os.PathLike[str]) -> str:
+    """The lock of the file's content; ``json_file`` with symlinks resolved."""
+    return f"{os.path.realpath(json_file)}.lock"
+
+
+def phase_lock(json_file: str | os.PathLike[str]) -> str:
+    """The lock of the phase."""
+    return f"{os.path.realpath(json_file)}.phase.lock"
+
+
+@contextmanager
+def held(path: str, *, shared: bool = False, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold a lock for the length of the block. Not re-entrant, and safe between threads.
+
+    Args:
+        path: the lock file; made if it is missing.
+        shared: together with other shared holders.
+        patience: seconds to wait at most.
+
+    Raises:
+        LegacyLocked: it was not had in time.
+        LegacyNotWritable: the lock file cannot be made.
+    """
+    handle = _open(path)
+    try:
+        _take(handle, path, shared, patience)
+        yield
+    finally:
+        os.close(handle)  # this drops the lock
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        pass
+    except OSError as error:
+        raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+    try:
+        # Somebody else's lock file: reading is enough for flock.
+        return os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+
+
+def _take(handle: int, path: str, shared: bool, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while not _try(handle, path, shared):
+        if time.monotonic() >= deadline:
+            raise LegacyLocked(f"{path}: waited {patience:g} s")
+        # Jittered, so that many waiters do not come back together.
+        time.sleep(random.uniform(0.0005, 0.003))
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try(handle: int, path: str, shared: bool) -> bool:
+        # There are no shared locks of this kind here: runners wait for each other.
+        os.lseek(handle, 0, os.SEEK_SET)
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def _try(handle: int, path: str, shared: bool) -> bool:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
+                return False
+            raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+        return True
