@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
 from metrics_store.errors import MetricsStoreError
 from metrics_store.records import BatchResult
@@ -11,15 +13,24 @@ from metrics_store.settings import Settings
 from metrics_store.store import MetricsStore
 from metrics_store.tracking import OpenInvocation
 
+if TYPE_CHECKING:
+    from metrics_store.trackers.dual import DualReadMetricsTracker, DualWriteMetricsTracker
+    from metrics_store.trackers.json_tracker import JsonMetricsTracker
+    from metrics_store.trackers.phased import PhasedTracker
+
 __version__ = "0.1.0"
 __all__ = [
     "BatchResult",
+    "DualReadMetricsTracker",
+    "DualWriteMetricsTracker",
+    "JsonMetricsTracker",
     "MetricsStore",
     "MetricsStoreError",
     "OpenInvocation",
     "Settings",
     "SkillMetricsStore",
     "get_store",
+    "open_tracker",
     "track_skill",
 ]
 
@@ -64,13 +75,39 @@ def track_skill(
     )
 
 
-#: Of :mod:`metrics_store.classic`; loaded when first asked for, with the legacy side.
-_CLASSIC = ("DataMigrator", "MigrationRunner", "check_database_health")
+def open_tracker(
+    json_file: str | os.PathLike[str],
+    db: str | os.PathLike[str] | MetricsStore | None = None,
+    on_error: Literal["log", "raise"] = "log",
+) -> PhasedTracker:
+    """A tracker with the classic calls that follows the migration off a legacy JSON file.
+
+    Before a migration it writes the JSON file, locked and merged; afterwards the store; between
+    the two both, as the phase says, also while that changes.
+
+    Args:
+        json_file: the legacy file.
+        db: the store; by default the one that the migration names.
+        on_error: ``log`` keeps failures from the caller, and the record waits in a spill file;
+            ``raise`` raises those of the side that decides.
+    """
+    from metrics_store.trackers.phased import PhasedTracker
+
+    return PhasedTracker(json_file, db, on_error)
+
+
+#: Loaded when first asked for, with the legacy side.
+_LAZY = {
+    "DataMigrator": "metrics_store.classic",
+    "DualReadMetricsTracker": "metrics_store.trackers.dual",
+    "DualWriteMetricsTracker": "metrics_store.trackers.dual",
+    "JsonMetricsTracker": "metrics_store.trackers.json_tracker",
+    "MigrationRunner": "metrics_store.classic",
+    "check_database_health": "metrics_store.classic",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in _CLASSIC:
-        from metrics_store import classic
-
-        return getattr(classic, name)
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -24,6 +24,25 @@ from metrics_store.sqlite import Connection, Value
 T = TypeVar("T")
 
 
+#: Per thread, the longest wait for a lock whatever the settings say.
+_limits = threading.local()
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Within the block no call of this thread waits longer for a lock than this.
+
+    Args:
+        seconds: the limit; a store's own ``busy_timeout`` stands if it is shorter.
+    """
+    before = getattr(_limits, "seconds", None)
+    _limits.seconds = seconds if before is None else min(before, seconds)
+    try:
+        yield
+    finally:
+        _limits.seconds = before
+
+
 #: Seconds that a fork waits for what runs on a database to end.
 _FORK_PATIENCE = 5.0
 
@@ -233,7 +252,7 @@ class Database:
             return
         left = max(0.0, (deadline - self.clock.monotonic_us()) / 1e6)
         if not self._lock.acquire(timeout=left):
-            raise StoreBusy(f"{self.path}: waited {self.settings.busy_timeout:g} s")
+            raise StoreBusy(f"{self.path}: waited {self._patience():g} s")
 
     def _require_own_process(self) -> None:
         if os.getpid() != self.pid:
@@ -257,7 +276,7 @@ class Database:
                 found = connection.execute("PRAGMA user_version").fetchone()[0]
                 if found != self.schema_version:
                     return self.refusal(found)
-        waited = self.settings.busy_timeout
+        waited = self._patience()
         return sqlite.translated(error, writing=True, where=self.path, waited=waited)
 
     def _check_schema(self, connection: Connection) -> None:
@@ -274,8 +293,13 @@ class Database:
             return SchemaNewer(detail)
         return SchemaError(detail, hint="It was rolled back meanwhile: open the store again.")
 
+    def _patience(self) -> float:
+        limit = getattr(_limits, "seconds", None)
+        longest = self.settings.busy_timeout
+        return longest if limit is None else min(longest, limit)
+
     def _deadline(self) -> int:
-        return self.clock.monotonic_us() + round(self.settings.busy_timeout * 1e6)
+        return self.clock.monotonic_us() + round(self._patience() * 1e6)
 
     def _patiently(self, attempt: Callable[[], T], deadline: int) -> T:
         """Try until a lock is had. Short jittered waits share a contended lock most fairly."""

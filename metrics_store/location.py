@@ -87,6 +87,12 @@ def _kind(mode: int) -> str:
     return "not a regular file"
 
 
+def network_filesystem(path: str) -> str:
+    """The kind of network file system a path is on; empty if it is on none."""
+    kind = _filesystem(path)
+    return kind if kind in _NETWORK else ""
+
+
 def _filesystem(path: str) -> str:
     if sys.platform != "linux":
         return ""

@@ -33,10 +33,15 @@ CREATE TABLE legacy_exported (
     legacy        TEXT NOT NULL CHECK (json_valid(legacy))
 ) STRICT, WITHOUT ROWID;
 
--- A full comparison of a file with the store. `position`: records compared so far.
+-- A full comparison of a file with the store. `position`: records compared so far; `up_to_seq`: the
+-- log's end just before the copy was taken. Ended without a report it was abandoned.
 CREATE TABLE legacy_verify (
     id          INTEGER PRIMARY KEY,
-    source_id   INTEGER NOT NULL REFERENCES legacy_source (id),
+    source      TEXT NOT NULL,
+    -- NULL: nothing of that file was ever taken in.
+    source_id   INTEGER REFERENCES legacy_source (id),
+    epoch       INTEGER NOT NULL,
+    zone        TEXT NOT NULL,
     sha256      TEXT NOT NULL,
     size        INTEGER NOT NULL,
     copy_path   TEXT NOT NULL,

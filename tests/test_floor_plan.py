@@ -29,6 +29,7 @@ FLOORS = [
     ["store"],
     ["legacy"],
     ["trackers"],
+    ["phases"],
     ["classic"],
     ["render"],
     ["cli"],

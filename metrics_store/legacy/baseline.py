@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from metrics_store import clock
 from metrics_store.legacy.json_file import JsonValue, Totals
@@ -74,14 +75,15 @@ class Recount:
     def add_row(
         self,
         skill: str,
-        completed: bool,
+        completed: bool | int,
         us: int | None,
         path: str | None,
         error: str | None,
         actions: str,
     ) -> None:
         """A row of the log, by its columns."""
-        self._add(skill, completed, us, path, error, [] if actions == "[]" else json.loads(actions))
+        labels = [] if actions == "[]" else json.loads(actions)
+        self._add(skill, bool(completed), us, path, error, labels)
 
     def number(self, skill: str, kind: str, label: str) -> tuple[int, int, int]:
         """How many, how many completed, and their microseconds (the latter two of a total)."""
@@ -186,32 +188,84 @@ def keep(connection: Connection, source_id: int, stated: Mapping[str, _Sums]) ->
                 run(one, (source_id, skill, kind, label, n, 0, 0, None, None))
 
 
-def compute(connection: Connection, lineage: int) -> None:
+def compute(
+    connection: Connection, lineage: int, since_seq: int | None = None, before: str | None = None
+) -> None:
     """Reckon a lineage's baseline anew, in the transaction that is open.
 
     It is what the newest copy states beyond all rows of the lineage, and never less than nothing.
+    Nor is it less than it was, but for rows that came since of moments that the earlier totals
+    counted: a tracker that has lost records to another one states smaller totals, and absence is
+    not deletion.
+
     Added up here, row by row: sorted by SQLite a million rows took 150 MB, for its temporary
     tables are in memory.
+
+    Args:
+        since_seq: rows of the log after this one are new; None if that is not known.
+        before: when the copy was written that the present baseline is of, as it says itself.
     """
     run = connection.execute
+    was = {
+        (skill, kind, label): _Numbers(n, completed, us, first, last)
+        for skill, kind, label, n, completed, us, first, last in run(
+            query("legacy.baseline_of"), (lineage,)
+        )
+    }
     run(query("legacy.drop_baseline"), (lineage,))
     stated = run(query("legacy.newest_totals"), (lineage,)).fetchall()
-    if not stated:
-        return
-    held = Recount()
-    for skill, completed, us, path, error, actions in run(
-        query("legacy.held_by_lineage"), (lineage,)
-    ):
-        held.add_row(skill, bool(completed), us, path, error, actions)
-    for skill, kind, label, n, completed, us, first, last in stated:
-        found, done, lasted = held.number(skill, kind, label)
-        more = (max(0, n - found), max(0, completed - done))
+    held, late = Recount(), Recount()
+    for row in run(query("legacy.held_by_lineage"), (lineage,)):
+        held.add_row(*row)
+    known = since_seq is not None and before is not None
+    if known:
+        for row in run(query("legacy.late_rows"), (lineage, since_seq, before)):
+            late.add_row(*row)
+    found = {
+        (skill, kind, label): _Numbers(n, completed, us, first, last)
+        for skill, kind, label, n, completed, us, first, last in stated
+    }
+    for skill, kind, label in {**found, **(was if known else {})}:
+        numbers = _beyond(
+            found.get((skill, kind, label)),
+            held.number(skill, kind, label),
+            was.get((skill, kind, label)) if known else None,
+            late.number(skill, kind, label),
+        )
+        if any(numbers[:3]):
+            run(query("legacy.set_baseline"), (lineage, skill, kind, label, *numbers))
+
+
+class _Numbers(NamedTuple):
+    n: int
+    completed: int
+    us: int
+    first: str | None
+    last: str | None
+
+
+def _beyond(
+    stated: _Numbers | None,
+    held: tuple[int, int, int],
+    was: _Numbers | None,
+    late: tuple[int, int, int],
+) -> _Numbers:
+    """What the totals state beyond the rows, and what they stated beyond them before."""
+    more = [0, 0, 0]
+    first = last = None
+    for numbers, less in ((stated, held), (was, late)):
+        if numbers is None:
+            continue
         # Rounding of one row's duration to whole microseconds, and of adding floats up.
-        noise = _NOISE_US_PER_RECORD * max(1, found)
-        beyond = us - lasted if us - lasted > noise else 0
-        if any(more) or beyond:
-            values = (lineage, skill, kind, label, *more, beyond, first, last)
-            run(query("legacy.set_baseline"), values)
+        noise = _NOISE_US_PER_RECORD * max(1, less[0])
+        us = numbers.us - less[2]
+        more = [
+            max(more[0], numbers.n - less[0]),
+            max(more[1], numbers.completed - less[1]),
+            max(more[2], us if us > noise else 0),
+        ]
+        first, last = first or numbers.first, last or numbers.last
+    return _Numbers(more[0], more[1], more[2], first, last)
 
 
 def lines(connection: Connection, lineage: int) -> tuple[BaselineLine, ...]:

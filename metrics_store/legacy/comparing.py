@@ -1,27 +1,57 @@
 """The full comparison: every record of the file against every row of its history in the store.
 
 Contents, not counts: a record and a row are equal if the row gives back the very record. It reads
-the file again and the stored columns, and trusts neither the pass's counts nor the rows' digests.
+the file and the stored columns, and trusts neither a pass's counts nor the rows' digests.
+
+A record that is the first of its key and that the first row of that key gives back is done with.
+Any other waits: only all records of a key and all rows of it together tell what differs. The last
+step looks at every row of the history for those that no record took.
+
+========================  ==========================================================================
+``only_in_file``          the store has no row for it
+``different``             it and its row say different things
+``moment``                its row says the same text, and has it stand for another moment
+``store_ahead``           explained: the file holds it as unfinished, the store saw its end
+``only_in_store``         explained: the file lost it, or was copied before it was there
+========================  ==========================================================================
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from metrics_store import clock
 from metrics_store.legacy.json_file import Record
+from metrics_store.legacy.likeness import (
+    BARE,
+    UNLIKE,
+    content,
+    is_legible,
+    likeness,
+    same_moment,
+)
 from metrics_store.legacy.report import Comparison, Mismatch
-from metrics_store.legacy.scratch import Scratch
-from metrics_store.legacy_format import record, stored
-from metrics_store.legacy_format.moments import REPEATED
+from metrics_store.legacy.scratch import Found, Scratch
+from metrics_store.legacy_format import stored
 from metrics_store.legacy_format.record import Refused, Understood
+from metrics_store.legacy_format.stored import StoredRow
+from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 from metrics_store.store import MetricsStore
 
 _BATCH = 2000
+#: Keys that are settled, and rows that are looked at, in one view of the store.
+_KEYS = 200
+_ROWS = 5000
 _EXAMPLES = 20
+
+_LOST = "the file no longer has it; absence is not deletion"
+_LATER = "it was recorded after the copy was taken"
+_ENDED = "it ended after the file was written"
+_ENDED_LATER = "it ended after the copy was taken"
 
 
 class Comparing:
@@ -29,11 +59,14 @@ class Comparing:
 
     Args:
         store: where its records are.
-        lineage: the history they belong to.
-        scratch: how often the pass saw each key.
+        lineage: the history they belong to; 0 if nothing of the file was ever taken in.
+        scratch: what it remembers.
         understand: reads a record; called for every record, in order.
-        each: called with every record that is in the store, for the totals.
+        each: called with every record that is understood, for the totals.
         only_stored: called with every row whose record the file no longer has.
+        tick: called after every batch; nothing is half done then.
+        found: called with every difference; by default they are counted.
+        up_to_seq: the end of the log when the file was copied; None if nothing was since.
     """
 
     def __init__(
@@ -42,9 +75,12 @@ class Comparing:
         lineage: int,
         scratch: Scratch,
         understand: Callable[[Record], Understood],
-        each: Callable[[Understood], None],
-        only_stored: Callable[[stored.StoredRow], None],
-        tick: Callable[[], None],
+        each: Callable[[Understood], None] = lambda _: None,
+        only_stored: Callable[[StoredRow], None] = lambda _: None,
+        tick: Callable[[], None] = lambda: None,
+        *,
+        found: Callable[[Found], None] | None = None,
+        up_to_seq: int | None = None,
     ) -> None:
         self._store = store
         self._lineage = lineage
@@ -53,125 +89,243 @@ class Comparing:
         self._each = each
         self._only_stored = only_stored
         self._tick = tick
-        self._compared = 0
-        self._equal = 0
-        self._accounted = 0
+        self._counted = _Counted()
+        self._found = self._counted.add if found is None else found
+        self._up_to_seq = up_to_seq
+        #: Records compared, and those whose like is in the store; a resumed one sets them.
+        self.compared = 0
+        self.equal = 0
+
+    def run(self, records: Iterator[Record]) -> Comparison:
+        """Compare everything at once."""
+        self._scratch.forget()
+        while batch := list(islice(records, _BATCH)):
+            understood = []
+            for element in batch:
+                try:
+                    understood.append((element.position, self._understand(element)))
+                except Refused:
+                    continue
+            self.batch(understood)
+            self._tick()
+        self.settle()
+        self.rest()
+        return self._counted.comparison(self.compared, self.equal)
+
+    def batch(self, understood: Sequence[tuple[int, Understood]]) -> None:
+        """Compare the next records, each with its position; what is not plainly equal waits."""
+        ids = [u.id(1) for _, u in understood]
+        again = self._scratch.meet(ids, self.compared)
+        self.compared += len(understood)
+        with self._store.database.read() as connection:
+            found = stored.by_id(connection, ids)
+        kept, left = [], []
+        for i, (position, u) in enumerate(understood):
+            self._each(u)
+            row = found.get(ids[i])
+            alike = UNLIKE
+            if row is not None and i not in again and same_moment(row, u):
+                alike = likeness(row, u)
+            if alike == BARE:
+                # The row may be that of a later record which says just what it knows.
+                kept.append((ids[i], u))
+            if alike != UNLIKE:
+                self.equal += 1
+                continue
+            if i not in again:
+                left.append(ids[i])
+            self._scratch.contest(position, u)
+        self._scratch.keep(kept)
+        self._scratch.take(left, False)
+
+    def settle(self, *, last: bool = True) -> int:
+        """Settle the records that wait, key by key.
+
+        Args:
+            last: if not, a key of which something is unexplained is left to wait.
+
+        Returns:
+            How many keys wait still.
+        """
+        left = 0
+        waiting = self._scratch.contested_keys("")
+        while keys := list(islice(waiting, _KEYS)):
+            with self._store.database.read() as connection:
+                left += sum(not self._settle(connection, key, last) for key in keys)
+            self._tick()
+        return left
+
+    def rest(self) -> None:
+        """Find the rows of this history that no record took."""
+        with self._store.database.read() as connection:
+            sources = json.dumps(
+                [row[0] for row in connection.execute(query("verify.sources"), (self._lineage,))]
+            )
+        # In flight first: what ends meanwhile is met twice then, and not missed.
+        for part, after in (("inflight", ""), ("exported", ""), ("log", 0)):
+            sql = query(f"verify.{part}_rows")
+            while True:
+                with self._store.database.read() as connection:
+                    page = connection.execute(sql, (sources, after, _ROWS)).fetchall()
+                    self._lost(connection, dict(page))
+                self._tick()
+                if len(page) < _ROWS:
+                    break
+                after = page[-1][1] if part == "log" else page[-1][0]
+
+    # A key
+
+    def _settle(self, connection: Connection, key: str, last: bool) -> bool:
+        """Pair equal ones, then the rest in order; False if nothing was decided."""
+        records = [u for _, n, u in self._scratch.contested(key) for _ in range(n)]
+        first_id = records[0].id(1)
+        first = self._scratch.kept(first_id)
+        rows = rows_of_key(connection, records[0].id, len(records) + 1)
+        if first is not None:
+            records.insert(0, first)
+        elif not self._scratch.untaken([first_id]):
+            rows = [row for row in rows if row["id"] != first_id]
+        pairs, differences, took = self._paired(connection, records, rows)
+        if not last and any(found.explanation is None for found in differences):
+            return False
+        self.equal += pairs
+        if first is not None:
+            self.equal -= 1  # it was counted when it was met
+            self._scratch.take([first_id], False)
+        self._scratch.take(took)
+        self._scratch.settled(key)
+        for found in differences:
+            self._found(found)
+        return True
+
+    def _paired(
+        self, connection: Connection, records: list[Understood], rows: list[StoredRow]
+    ) -> tuple[int, list[Found], list[str]]:
+        """How many are equal, what differs, and the ids of the rows that found a record."""
+        legible: list[StoredRow] = []
+        others: list[StoredRow] = []
+        for row in rows:
+            (legible if is_legible(row) else others).append(row)
+        pairs, unpaired, free = stored.pair(records, legible)
+        differences = [
+            _other_moment(records[i], legible[j])
+            for i, j in pairs
+            if not same_moment(legible[j], records[i])
+        ]
+        equal = len(pairs) - len(differences)
+        took = [str(legible[j]["id"]) for _, j in pairs]
+        rest = [*(legible[j] for j in free), *others]
+        for u, other in _in_order([records[i] for i in unpaired], rest):
+            differences.append(self._differing(connection, u, other))
+            if other is not None:
+                took.append(str(other["id"]))
+        return equal, differences, took
+
+    def _differing(self, connection: Connection, u: Understood, row: StoredRow | None) -> Found:
+        if row is None:
+            return Found("only_in_file", None, u.skill_name, u.content, None)
+        in_store = content(row, bare=u.is_bare)
+        if u.pending and not stored.is_pending(row):
+            ended = _ENDED_LATER if self._is_later(connection, row) else _ENDED
+            return Found("store_ahead", ended, u.skill_name, u.content, in_store)
+        return Found("different", None, u.skill_name, u.content, in_store)
+
+    def _is_later(self, connection: Connection, row: StoredRow) -> bool:
+        if self._up_to_seq is None:
+            return False
+        found = connection.execute(query("verify.seq"), (row["id"],)).fetchone()
+        return found is not None and found[0] > self._up_to_seq
+
+    # Rows that no record took
+
+    def _lost(self, connection: Connection, seqs: dict[str, int | None]) -> None:
+        untaken = self._scratch.untaken(list(seqs))
+        rows = stored.by_id(connection, untaken)
+        for row_id in untaken:
+            if row_id not in rows:
+                continue  # it was exported once, and its row is gone
+            row, seq = rows[row_id], seqs[row_id]
+            later = seq is not None and self._up_to_seq is not None and seq > self._up_to_seq
+            self._only_stored(row)
+            self._found(
+                Found(
+                    "only_in_store",
+                    _LATER if later else _LOST,
+                    str(row["skill_name"]),
+                    None,
+                    content(row),
+                )
+            )
+        self._scratch.take(untaken)
+
+
+class _Counted:
+    """The differences of an import: how many of each kind, and some of them."""
+
+    def __init__(self) -> None:
         self._explained: Counter[str] = Counter()
         self._unexplained: Counter[str] = Counter()
         # By whether they are explained: thousands of explained ones must not hide the others.
         self._examples: dict[bool, list[Mismatch]] = {False: [], True: []}
 
-    def run(self, records: Iterator[Record]) -> Comparison:
-        """Compare everything."""
-        self._scratch.forget_contested()
-        while batch := list(islice(records, _BATCH)):
-            self._batch(batch)
-            self._tick()
-        with self._store.database.read() as connection:
-            for key in self._scratch.contested_keys(""):
-                self._several(connection, key)
-            self._rest(connection)
+    def add(self, found: Found) -> None:
+        explained = found.explanation is not None
+        (self._explained if explained else self._unexplained)[found.kind] += 1
+        if len(self._examples[explained]) < _EXAMPLES:
+            self._examples[explained].append(
+                Mismatch(
+                    found.kind,
+                    explained,
+                    found.explanation or "",
+                    found.subject,
+                    found.in_json,
+                    found.in_store,
+                )
+            )
+
+    def comparison(self, compared: int, equal: int) -> Comparison:
         examples = (*self._examples[False], *self._examples[True])[:_EXAMPLES]
-        return Comparison(
-            self._compared,
-            self._equal,
-            dict(self._explained),
-            dict(self._unexplained),
-            examples,
+        return Comparison(compared, equal, dict(self._explained), dict(self._unexplained), examples)
+
+
+def rows_of_key(
+    connection: Connection, id_of: Callable[[int], str], records: int
+) -> list[StoredRow]:
+    """The rows of a key by their ordinal, also beyond one that is missing.
+
+    Args:
+        id_of: gives the row's id by its ordinal, from 1 on.
+        records: how many to look for at least.
+    """
+    rows: list[StoredRow] = []
+    begin, step = 1, max(4, records)
+    while True:
+        ids = [id_of(ordinal) for ordinal in range(begin, begin + step)]
+        found = stored.by_id(connection, ids)
+        rows += [found[row_id] for row_id in ids if row_id in found]
+        if ids[-1] not in found:
+            return rows
+        begin, step = begin + step, min(step * 4, 1000)
+
+
+def _in_order(
+    records: list[Understood], rows: list[StoredRow]
+) -> Iterator[tuple[Understood, StoredRow | None]]:
+    """Records and rows of a key that are left over, unfinished records with ended rows first."""
+    ended = [row for row in rows if not stored.is_pending(row)]
+    in_flight = [row for row in rows if stored.is_pending(row)]
+    for u in sorted(records, key=lambda u: not u.pending):
+        fitting = (ended or in_flight) if u.pending else (in_flight or ended)
+        yield u, fitting.pop(0) if fitting else None
+
+
+def _other_moment(u: Understood, row: StoredRow) -> Found:
+    """The same text on both sides; the two moments are put after it."""
+    in_json, in_store = (
+        f"{text[:-1]},{json.dumps(moment)}]"
+        for text, moment in (
+            (u.content, clock.text(u.invoked_us)),
+            (content(row, bare=u.is_bare), row["invoked_at"]),
         )
-
-    def _batch(self, records: Sequence[Record]) -> None:
-        understood: list[tuple[int, Understood]] = []
-        for element in records:
-            try:
-                understood.append((element.position, self._understand(element)))
-            except Refused:
-                continue
-        self._compared += len(understood)
-        ids = [u.id(1) for _, u in understood]
-        seen = self._scratch.seen(ids)
-        with self._store.database.read() as connection:
-            found = stored.by_id(connection, ids)
-        for (position, u), row_id in zip(understood, ids, strict=True):
-            self._each(u)
-            row = found.get(row_id)
-            if seen[row_id][0] > 1:
-                self._scratch.contest(position, u)
-            elif row is None:
-                self._differ("only_in_file", False, "", u, None)
-            elif stored.says(row, u):
-                self._accounted += stored.is_taken_in(row)
-                self._one(u, row)
-            else:
-                # Its like may be another row of the key, one that had a twin in the file once.
-                self._scratch.saw([row_id])
-                self._scratch.contest(position, u)
-
-    def _one(self, u: Understood, row: stored.StoredRow) -> None:
-        if not stored.says(row, u):
-            if u.pending and not stored.is_pending(row):
-                self._differ("store_ahead", True, "it ended after the file was written", u, row)
-            else:
-                self._differ("different", False, "", u, row)
-        elif row["invoked_at"] != clock.text(u.invoked_us) and not _is_repeated(u):
-            self._differ("moment", False, "the same text stands for another moment", u, row)
-        else:
-            self._equal += 1
-
-    def _several(self, connection: Connection, key: str) -> None:
-        """A key with several records: pair equal ones, then the rest in order."""
-        records = [u for _, n, u in self._scratch.contested(key) for _ in range(n)]
-        rows = stored.of_key(connection, records[0])
-        self._accounted += sum(map(stored.is_taken_in, rows))
-        pairs, unpaired, free = stored.pair(records, rows)
-        for i, j in pairs:
-            self._one(records[i], rows[j])
-        left, rest = [records[i] for i in unpaired], [rows[j] for j in free]
-        for u in left:
-            if rest:
-                self._one(u, rest.pop(0))
-            else:
-                self._differ("only_in_file", False, "", u, None)
-        for row in rest:
-            self._lost(row)
-
-    def _rest(self, connection: Connection) -> None:
-        """Rows of this history that no record of the file accounts for."""
-        if stored.count_lineage(connection, self._lineage) == self._accounted:
-            return
-        rows = stored.of_lineage(connection, self._lineage)
-        while batch := list(islice(rows, _BATCH)):
-            firsts = [stored.first_id(row) for row in batch]
-            seen = self._scratch.seen(firsts)
-            for row, first in zip(batch, firsts, strict=True):
-                # Of a key that was seen several times, all rows were looked at.
-                times = seen[first][0] if first in seen else 0
-                if times == 0 or (times == 1 and row["id"] != first):
-                    self._lost(row)
-
-    def _lost(self, row: stored.StoredRow) -> None:
-        self._only_stored(row)
-        self._differ(
-            "only_in_store", True, "the file no longer has it; absence is not deletion", None, row
-        )
-
-    def _differ(
-        self,
-        kind: str,
-        explained: bool,
-        explanation: str,
-        u: Understood | None,
-        row: stored.StoredRow | None,
-    ) -> None:
-        (self._explained if explained else self._unexplained)[kind] += 1
-        if len(self._examples[explained]) >= _EXAMPLES:
-            return
-        name = u.skill_name if u is not None else str(row["skill_name"]) if row else ""
-        in_store = record.content_of(row) if row is not None and row["legacy"] else None
-        self._examples[explained].append(
-            Mismatch(kind, explained, explanation, name, None if u is None else u.content, in_store)
-        )
-
-
-def _is_repeated(u: Understood) -> bool:
-    return any(flag == REPEATED for flag, _ in u.flags)
+    )
+    return Found("moment", None, u.skill_name, in_json, in_store)

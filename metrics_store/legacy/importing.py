@@ -13,7 +13,7 @@ from metrics_store.errors import LegacyFileError, TornFile
 from metrics_store.legacy import baseline, json_file, passes
 from metrics_store.legacy.comparing import Comparing
 from metrics_store.legacy.json_file import Member, Record, Totals
-from metrics_store.legacy.passes import Pass, now_text, printable
+from metrics_store.legacy.passes import Counts, Pass, now_text, printable
 from metrics_store.legacy.private_copy import PrivateCopy, copy_stable
 from metrics_store.legacy.report import (
     Comparison,
@@ -47,6 +47,7 @@ def take_in(
     zone: str | None = None,
     dry_run: bool = False,
     progress: ProgressCall | None = None,
+    copy: PrivateCopy | None = None,
 ) -> ImportReport:
     """Take a legacy file into a store, and compare the two record by record.
 
@@ -59,6 +60,7 @@ def take_in(
             before, else this machine's.
         dry_run: do it all on a copy of the store, and throw that away.
         progress: called now and then.
+        copy: a copy of the file that the caller has made and keeps; by default one is made.
 
     Raises:
         LegacyFileError: the file cannot be read, or is no legacy file.
@@ -76,13 +78,29 @@ def take_in(
         )
     with workplace(store.path) as directory:
         if not dry_run:
-            return _Import(store, source, directory, zone, progress, dry_run=False).run()
+            return _Import(store, source, directory, zone, progress, dry_run=False).run(copy)
         rehearsal = directory / "rehearsal.db"
         copy_database(store.database, rehearsal)
         settings = replace(store.database.settings, database=rehearsal, durability="normal")
-        with MetricsStore(settings=settings, clock=store.database.clock) as copy:
-            report = _Import(copy, source, directory, zone, progress, dry_run=True).run()
+        with MetricsStore(settings=settings, clock=store.database.clock) as rehearsed:
+            report = _Import(rehearsed, source, directory, zone, progress, dry_run=True).run(copy)
         return replace(report, database=store.path)
+
+
+def take_in_part(store: MetricsStore, part: PrivateCopy, zone: str) -> Counts:
+    """Take in some of a file's records: all of each key that has changed. Its totals stay as the
+    last whole pass found them, and nothing is compared.
+
+    Args:
+        part: a small legacy file with these records; its ``source`` is the file they are from.
+        zone: of its naive moments.
+
+    Raises:
+        As :func:`take_in`.
+    """
+    with workplace(store.path) as directory:
+        this = _Import(store, part.source, directory, zone, None, dry_run=False)
+        return this.run_part(part)
 
 
 def _same(path: Path, other: str) -> bool:
@@ -128,8 +146,23 @@ class _Import:
         self._has_totals = False
         self._has_sessions = False
 
-    def run(self) -> ImportReport:
-        copy = copy_stable(self._source, self._directory)
+    def run_part(self, part: PrivateCopy) -> Counts:
+        this, zone = passes.begin(self._store, part, self._wanted_zone)
+        scratch = Scratch(self._directory)
+        with scratch.in_use():
+            reader = ZoneReader(zone)
+            taking = Taking(
+                self._store, this, scratch, lambda r: self._understand(r, reader), self._tick
+            )
+            taking.stream(self._elements(part, None))
+            taking.settle()
+        values = (now_text(self._store), this.counts.as_json(), this.pass_id)
+        self._store.database.write(lambda c: c.execute(query("legacy.finish_pass"), values))
+        return this.counts
+
+    def run(self, copy: PrivateCopy | None) -> ImportReport:
+        if copy is None:
+            copy = copy_stable(self._source, self._directory)
         self._size = copy.size
         this, zone = passes.begin(self._store, copy, self._wanted_zone)
         resumed_at = this.position
@@ -233,7 +266,7 @@ class _Import:
             if self._has_totals and self._torn is None and is_newest:
                 baseline.keep(connection, this.source_id, stated.skills)
             run(query("legacy.update_source"), (shape, self._last_updated, this.source_id))
-            baseline.compute(connection, lineage)
+            baseline.compute(connection, lineage, this.counts.since_seq, newest)
             report = self._report(
                 connection, copy, this, zone, shape, resumed_at, lineage, comparison,
                 len(recount.skills | set(stated.skills)),

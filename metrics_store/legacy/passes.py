@@ -27,6 +27,8 @@ class Counts:
     reasons: dict[str, int] = field(default_factory=dict)
     flags: dict[str, int] = field(default_factory=dict)
     sources: list[int] = field(default_factory=list)
+    #: The newest row of the log before the pass; None if an older version began it.
+    since_seq: int | None = None
 
     def as_json(self) -> str:
         """For the checkpoint."""
@@ -95,19 +97,20 @@ def begin(store: MetricsStore, copy: PrivateCopy, wanted_zone: str | None) -> tu
                 )
         unfinished = run(query("legacy.unfinished_pass"), (source_id, copy.sha256)).fetchone()
         if unfinished is not None:
-            pass_id, position, stage, settled_key, counts = unfinished
-            this = Pass(pass_id, source_id, Counts.of_json(counts), position, stage, settled_key)
+            pass_id, position, stage, settled_key, done = unfinished
+            this = Pass(pass_id, source_id, Counts.of_json(done), position, stage, settled_key)
         else:
+            counts = Counts(since_seq=int(run(query("legacy.last_seq")).fetchone()[0]))
             new = (
                 source_id,
                 copy.sha256,
                 copy.size,
                 printable(str(copy.path)),
                 now,
-                Counts().as_json(),
+                counts.as_json(),
             )
             pass_id = run(query("legacy.begin_pass"), new).fetchone()[0]
-            this = Pass(pass_id, source_id, Counts())
+            this = Pass(pass_id, source_id, counts)
         run(query("legacy.abandon_passes"), (now, source_id, this.pass_id))
         return this, zone
 

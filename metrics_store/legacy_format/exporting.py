@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TextIO
@@ -51,16 +52,53 @@ def export_legacy(store: Reports, target: TextIO, *, zone: str | None = None) ->
     """
     with store.database.read() as connection:
         if zone is None:
-            row = connection.execute(query("legacy.source_zone")).fetchone()
-            zone = row[0] if row else local_zone()
-        place = zone_named(zone)
+            zone = zone_of(connection)
+        document = LegacyDocument(target, zone)
+        document.add(stored.every(connection))
+        return document.end(connection, store.database.clock.now_us())
+
+
+def zone_of(connection: Connection) -> str:
+    """The zone of the first file that was taken in, else this machine's."""
+    row = connection.execute(query("legacy.source_zone")).fetchone()
+    return row[0] if row else local_zone()
+
+
+class LegacyDocument:
+    """A legacy document being written, from its first brace to its last.
+
+    Args:
+        target: where to.
+        zone: of the naive moments.
+    """
+
+    def __init__(self, target: TextIO, zone: str) -> None:
+        self._target = target
+        self._zone = zone
+        self._place = zone_named(zone)
+        self._records = self._pending = 0
         target.write('{\n  "invocations": ')
-        records, pending = _write_records(connection, target, place)
-        target.write(',\n  "skills": ')
-        skills = _write_totals(connection, target, place)
-        now = _naive(clock.text(store.database.clock.now_us()), place)
-        target.write(f',\n  "last_updated": {json.dumps(now)}\n}}')
-    return ExportReport(records, pending, skills, zone)
+
+    def add(self, rows: Iterable[stored.StoredRow]) -> None:
+        """Write the records of rows."""
+        for row in rows:
+            self.add_text(_indented(_legacy_record(row, self._place), 4))
+            self._pending += stored.is_pending(row)
+
+    def add_text(self, text: str) -> None:
+        """Write a record that is text already."""
+        self._target.write(",\n    " if self._records else "[\n    ")
+        self._target.write(text)
+        self._records += 1
+
+    def end(self, connection: Connection, now_us: int) -> ExportReport:
+        """Write the totals, and when it was written."""
+        self._target.write("\n  ]" if self._records else "[]")
+        self._target.write(',\n  "skills": ')
+        skills = _write_totals(connection, self._target, self._place)
+        now = _naive(clock.text(now_us), self._place)
+        self._target.write(f',\n  "last_updated": {json.dumps(now)}\n}}')
+        return ExportReport(self._records, self._pending, skills, self._zone)
 
 
 def export_to(
@@ -78,17 +116,6 @@ def export_to(
             return export_legacy(store, file, zone=zone)
     except OSError as error:
         raise ExportFailed(f"{os.path.realpath(target)}: {error.strerror}") from error
-
-
-def _write_records(connection: Connection, target: TextIO, place: tzinfo) -> tuple[int, int]:
-    n = pending = 0
-    for row in stored.every(connection):
-        target.write(",\n    " if n else "[\n    ")
-        target.write(_indented(_legacy_record(row, place), 4))
-        n += 1
-        pending += stored.is_pending(row)
-    target.write("\n  ]" if n else "[]")
-    return n, pending
 
 
 def _write_totals(connection: Connection, target: TextIO, place: tzinfo) -> int:

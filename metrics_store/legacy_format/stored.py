@@ -26,6 +26,8 @@ _COLUMNS = (
 )
 
 StoredRow = Mapping[str, object]
+#: The largest number a row can have.
+_LAST = (1 << 63) - 1
 
 
 def by_id(connection: Connection, ids: Sequence[str]) -> dict[str, StoredRow]:
@@ -59,11 +61,26 @@ def of_lineage(connection: Connection, lineage: int) -> Iterator[StoredRow]:
         yield dict(zip(_COLUMNS, row, strict=True))
 
 
+def up_to(connection: Connection, seq: int) -> Iterator[StoredRow]:
+    """The rows of the log up to one, in the order of starts; in bounded memory."""
+    for row in connection.execute(query("legacy.export_log"), (seq,)):
+        yield dict(zip(_COLUMNS, row, strict=True))
+
+
+def after(connection: Connection, seq: int) -> Iterator[StoredRow]:
+    """The rows of the log after one, and all that is in flight, in the order of starts."""
+    log = connection.execute(query("legacy.export_log_after"), (seq,))
+    inflight = connection.execute(query("legacy.export_inflight"))
+    # id, skill_name, invoked_at: the moment comes first in the order.
+    for row in heapq.merge(log, inflight, key=lambda row: (row[2], row[1])):
+        yield dict(zip(_COLUMNS, row, strict=True))
+
+
 def every(connection: Connection) -> Iterator[StoredRow]:
     """Every row, ended or in flight, in the order of starts; in bounded memory."""
-    streams = (connection.execute(query(f"legacy.export_{part}")) for part in ("log", "inflight"))
-    # id, skill_name, invoked_at: the moment comes first in the order.
-    for row in heapq.merge(*streams, key=lambda row: (row[2], row[1])):
+    log = connection.execute(query("legacy.export_log"), (_LAST,))
+    inflight = connection.execute(query("legacy.export_inflight"))
+    for row in heapq.merge(log, inflight, key=lambda row: (row[2], row[1])):
         yield dict(zip(_COLUMNS, row, strict=True))
 
 

@@ -152,6 +152,22 @@ SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_typ
 FROM legacy_exported AS exported JOIN skill_invocation AS row ON row.id = exported.invocation_id
 WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
 
+-- name: late_rows
+-- What each row that a pass has added after one adds to the totals that an earlier copy stated.
+SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_type, follow_up_actions
+FROM skill_invocation NOT INDEXED
+WHERE seq > ?2 AND origin = 'legacy' AND legacy ->> 'invoked_at' < ?3
+  AND legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
+
+-- name: last_seq
+-- The number of the newest row of the log; 0 without any.
+SELECT ifnull(max(seq), 0) FROM skill_invocation;
+
+-- name: baseline_of
+-- The baseline of a lineage as it is.
+SELECT skill_name, kind, label, n, completed, duration_us, first_at, last_at
+FROM legacy_baseline WHERE lineage = ?;
+
 -- name: newest_totals
 -- The totals that the newest copy of a lineage states.
 SELECT skill_name, kind, label, n, completed, duration_us, first_at, last_at
@@ -170,7 +186,14 @@ WHERE lineage = ? AND kind = 'total' ORDER BY n DESC, skill_name;
 -- Every row of the log, in the order of starts, straight from the index.
 SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
        follow_up_actions, attributes, legacy
-FROM skill_invocation INDEXED BY skill_invocation_by_time ORDER BY invoked_at, skill_name, seq;
+FROM skill_invocation INDEXED BY skill_invocation_by_time WHERE seq <= ?
+ORDER BY invoked_at, skill_name, seq;
+
+-- name: export_log_after
+-- The rows of the log since one, in the order of starts.
+SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
+       follow_up_actions, attributes, legacy
+FROM skill_invocation NOT INDEXED WHERE seq > ? ORDER BY invoked_at, skill_name, seq;
 
 -- name: export_inflight
 -- Everything in flight, in the order of starts.

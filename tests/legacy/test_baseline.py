@@ -30,7 +30,7 @@ json_values = st.recursive(
 
 def call(n: int, **members: object) -> dict[str, object]:
     """The n-th call of a skill, of one second."""
-    moment = f"2025-02-10T12:{n // 60:02d}:{n % 60:02d}"
+    moment = f"2025-02-10T{12 + n // 3600:02d}:{n // 60 % 60:02d}:{n % 60:02d}"
     base = {"skill_name": "s", "invoked_at": moment, "workflow_path": "p", "completed": True}
     return {
         **base,
@@ -300,3 +300,28 @@ def test_the_totals_of_the_real_files_are_met(name: str, store: MetricsStore) ->
         for member in ("total_invocations", "completed_invocations", "common_errors"):
             assert getattr(ours, member) == their[member], (skill, member)
         assert ours.total_duration_seconds == pytest.approx(their["total_duration_seconds"])
+
+
+def test_totals_that_shrink_because_records_were_erased_take_nothing_from_the_baseline(
+    take: Take, store: MetricsStore
+) -> None:
+    take(range(10), totals(50), at=1)  # ten records; forty more are in no log any more
+    assert counted(store) == exactly(50)
+    # Another tracker wrote from its own memory: five of the ten are gone, three are its own.
+    later = [*range(5), *range(3700, 3703)]
+    take(later, totals(48), at=2)
+    assert counted(store) == exactly(53)
+    take(later, totals(48), at=2)
+    assert counted(store) == exactly(53)
+
+
+def test_a_file_begun_anew_takes_nothing_from_the_baseline(take: Take, store: MetricsStore) -> None:
+    take(range(10), totals(50), at=1)
+    take(range(3700, 3702), totals(2), at=2)
+    assert counted(store) == exactly(52)
+
+
+def test_an_older_log_explains_what_was_a_baseline(take: Take, store: MetricsStore) -> None:
+    take(range(40, 50), totals(50), at=1)
+    take(range(50), totals(50), at=0, name="older")
+    assert counted(store) == exactly(50)

@@ -1,0 +1,89 @@
+"""Taking in what somebody wrote to the JSON file after the store had taken over."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from metrics_store.legacy import importing
+from metrics_store.legacy.control import Control, Fingerprint, Phase
+from metrics_store.legacy.report import ImportReport, Progress
+from metrics_store.phases import fingerprints, replaying
+from metrics_store.phases.operator import Operator
+from metrics_store.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Harvest(Result):
+    """What was found in the JSON file.
+
+    Args:
+        written: whether somebody wrote to it since it was last looked at.
+        report: the pass over it; None if nobody did.
+        replayed: records of the spill that were taken in.
+    """
+
+    written: bool
+    report: ImportReport | None
+    replayed: int
+
+    @property
+    def found(self) -> int:
+        """Records that the store did not have, or not whole."""
+        report = self.report
+        return 0 if report is None else report.inserted + report.upgraded + report.quarantined
+
+
+def harvest(operator: Operator, progress: Callable[[Progress], None] | None = None) -> Harvest:
+    """Take in the writes of a process that missed the cutover.
+
+    Raises:
+        WrongPhase: the JSON file decides; that is what a backfill is for.
+        LegacyFileError: the file cannot be read.
+    """
+    with operator.at_work():
+        there = operator.require(Phase.DATABASE, Phase.COMPLETE, command="harvest")
+        _, found = take_in(operator, there, "harvest", progress)
+        operator.step(operator.control(), "harvest", "done")
+        return found
+
+
+def take_in(
+    operator: Operator,
+    there: Control,
+    command: str,
+    progress: Callable[[Progress], None] | None = None,
+) -> tuple[Control, Harvest]:
+    """Harvest within another command; the caller is at work."""
+    replayed = replaying.replay(operator, there).taken
+    path = operator.json_file
+    if not os.path.exists(path) or not fingerprints.has_changed(path, there.json_seen):
+        return there, Harvest(False, None, replayed)
+    report = importing.take_in(operator.store(), Path(path), zone=there.zone, progress=progress)
+    # Of the copy that was taken in; whatever was written since is noticed the next time.
+    seen = Fingerprint(report.size, _mtime_of(path, report.size), report.sha256)
+    there = operator.save(replace(there, json_seen=seen))
+    step = "take_in" if command == "harvest" else "harvest"
+    operator.step(
+        there,
+        command,
+        step,
+        alarm="somebody wrote to the JSON file after the cutover",
+        sha256=report.sha256,
+        read=report.read,
+        inserted=report.inserted,
+        upgraded=report.upgraded,
+        quarantined=report.quarantined,
+    )
+    return there, Harvest(True, report, replayed)
+
+
+def _mtime_of(path: str, size: int) -> int:
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return 0
+    # A file that has grown meanwhile must not look as if it had been seen.
+    return status.st_mtime_ns if status.st_size == size else 0

@@ -1,0 +1,162 @@
+"""Bringing one side up to what the other has, without a change of phase."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from metrics_store.errors import InvalidValue, LegacyNotWritable, RehearsalFailed, WrongPhase
+from metrics_store.legacy import importing
+from metrics_store.legacy.calls import Home, source_of
+from metrics_store.legacy.control import Control, Phase
+from metrics_store.legacy.report import ImportReport, Progress
+from metrics_store.phases import replaying
+from metrics_store.phases.exported import Export, load
+from metrics_store.phases.operator import Operator
+from metrics_store.replacing import sync_directory
+from metrics_store.results import Result
+
+Side = Literal["db", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled(Result):
+    """What was brought over, or would be.
+
+    Args:
+        to: ``db`` or ``json``.
+        waiting: records of the spill before.
+        replayed: of these, those that were taken in.
+        set_aside: lines of the spill that cannot be read, moved to a file of their own.
+        report: the pass over the JSON file, for ``db``.
+        records: what the JSON file has afterwards, for ``json``.
+        backup: where the JSON file went that was there.
+    """
+
+    to: str
+    executed: bool
+    waiting: int
+    replayed: int = 0
+    set_aside: int = 0
+    report: ImportReport | None = None
+    records: int | None = None
+    backup: str | None = None
+
+
+def reconcile(
+    operator: Operator,
+    to: Side,
+    *,
+    execute: bool,
+    progress: Callable[[Progress], None] | None = None,
+) -> Reconciled:
+    """Give the store what waits in the spill and what the JSON file has beyond it; or give the
+    JSON file what the store has beyond it.
+
+    Raises:
+        WrongPhase: the side is not written in this phase.
+        Unfinished: a cutover or rollback comes first.
+    """
+    if to not in ("db", "json"):
+        raise InvalidValue(f"--to {to}", hint="It is db or json.")
+    with operator.at_work():
+        there = operator.require(
+            *(phase for phase in Phase if phase is not Phase.LEGACY), command="reconcile"
+        )
+        waiting = len(replaying.contents(operator))
+        if to == "db":
+            return _to_db(operator, there, waiting, execute, progress)
+        if not there.phase.in_json:
+            raise WrongPhase(
+                f"in {there.phase} nobody writes the JSON file",
+                hint="The way back is metrics-store legacy rollback.",
+            )
+        return _to_json(operator, there, waiting, execute)
+
+
+def _to_db(
+    operator: Operator,
+    there: Control,
+    waiting: int,
+    execute: bool,
+    progress: Callable[[Progress], None] | None,
+) -> Reconciled:
+    path = Path(operator.json_file)
+    takes_in = there.phase.in_json and path.exists()
+    if not execute:
+        report = None
+        if takes_in:
+            report = importing.take_in(operator.store(), path, zone=there.zone, dry_run=True)
+        return Reconciled("db", False, waiting, report=report)
+    done = replaying.replay(operator, there, as_called=True)
+    aside = replaying.set_damaged_aside(operator)
+    operator.step(there, "reconcile", "spill", taken=done.taken, set_aside=aside)
+    report = None
+    if takes_in:
+        report = importing.take_in(operator.store(), path, zone=there.zone, progress=progress)
+        operator.step(there, "reconcile", "take_in", inserted=report.inserted)
+    return Reconciled("db", True, waiting, done.taken, aside, report)
+
+
+def _to_json(operator: Operator, there: Control, waiting: int, execute: bool) -> Reconciled:
+    path = Path(operator.json_file)
+    target = path.with_name(f"{path.name}.reconcile.tmp")
+    if not execute:
+        return Reconciled("json", False, waiting)
+    done = replaying.replay(operator, there)
+    operator.step(there, "reconcile", "spill", taken=done.taken)
+    now = operator.clock.now_us()
+    operator.store().database.write(lambda c: source_of(c, Home.of(there), now))
+    with operator.nobody_writes():
+        if path.exists():
+            # What the file has and the store has not must not be overwritten.
+            report = importing.take_in(operator.store(), path, zone=there.zone)
+            operator.step(there, "reconcile", "take_in", inserted=report.inserted)
+        export = Export(operator, there, target)
+        try:
+            export.most()
+            written = export.rest()
+            loaded = load(target)
+            if loaded.records != written.records:
+                raise RehearsalFailed(f"{loaded.records:,} of {written.records:,} records load")
+            operator.step(there, "reconcile", "export", records=written.records)
+            backup = _replace(operator, target, path)
+        except OSError as error:
+            raise LegacyNotWritable(f"{target}: {error.strerror}") from error
+        finally:
+            export.discard()
+        operator.step(there, "reconcile", "replace", records=written.records, backup=backup)
+    return Reconciled("json", True, waiting, done.taken, 0, None, written.records, backup)
+
+
+def _replace(operator: Operator, target: Path, path: Path) -> str | None:
+    backup = keep_a_copy(operator, path, "before-reconcile")
+    dress_as(target, path)
+    os.replace(target, path)
+    sync_directory(path.parent)
+    return backup
+
+
+def keep_a_copy(operator: Operator, path: Path, name: str) -> str | None:
+    """Copy the JSON file to the backups; None if it is not there."""
+    if not path.exists():
+        return None
+    moment = operator.now().translate({ord(c): None for c in "-:.Z"})
+    backup = operator.folder("backups") / f"{name}-{moment}.json"
+    shutil.copyfile(path, backup)
+    backup.chmod(0o600)
+    return str(backup)
+
+
+def dress_as(target: Path, path: Path) -> None:
+    """Give a new file the mode of the one it is to replace, and its owner as far as one may."""
+    if not path.exists():
+        return
+    status = path.stat()
+    if hasattr(os, "chown") and os.geteuid() == 0:
+        os.chown(target, status.st_uid, status.st_gid)
+    target.chmod(status.st_mode & 0o7777)

@@ -1,0 +1,1 @@
+"""Trackers for runners, in the shape of the legacy one."""

@@ -1,0 +1,333 @@
+"""The legacy tracker's safe replacement: the same calls, the same file, byte for byte.
+
+Beside what the legacy tracker does, a save is locked across processes, merged with what others
+wrote, and atomic; and a file that cannot be parsed is never overwritten.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Literal
+
+from metrics_store import clock as clocks
+from metrics_store.clock import Clock
+from metrics_store.errors import (
+    AlreadyEnded,
+    ExportFailed,
+    InvalidValue,
+    LegacyNotWritable,
+    MetricsStoreError,
+)
+from metrics_store.legacy import locks
+from metrics_store.legacy_format.members import KNOWN, MEMBERS
+from metrics_store.replacing import replace_text
+from metrics_store.rows import Duration, duration_us
+from metrics_store.timeline import zone_named
+from metrics_store.trackers import numbers
+from metrics_store.trackers.document import Json, text_of
+from metrics_store.trackers.ledger import Ledger
+from metrics_store.trackers.merging import Own, Put, is_pending
+from metrics_store.trackers.numbers import SkillNumbers
+
+log = logging.getLogger("metrics_store")
+
+
+class JsonInvocation:
+    """An invocation of a :class:`JsonMetricsTracker`: call it once, to end it.
+
+    Attributes:
+        skill_name, workflow_path: as they were given.
+        invoked_at: the moment as the file has it.
+    """
+
+    def __init__(self, tracker: JsonMetricsTracker, own: Own, started_us: int) -> None:
+        self._tracker = tracker
+        self._own = own
+        self._started_us = started_us
+        self.skill_name = str(own.record["skill_name"])
+        self.invoked_at = str(own.record["invoked_at"])
+        path = own.record["workflow_path"]
+        self.workflow_path = None if path is None else str(path)
+
+    @property
+    def record(self) -> dict[str, Json] | None:
+        """The seven members of the legacy record once it has ended and the file has it."""
+        return dict(self._own.record) if self._own.saved else None
+
+    def __call__(
+        self,
+        *,
+        completed: bool = True,
+        follow_up_actions: Sequence[str] | None = None,
+        error_type: str | None = None,
+        duration_seconds: Duration = None,
+    ) -> None:
+        """End the invocation, and save it.
+
+        Args:
+            completed: False if it failed.
+            follow_up_actions: what was done next, in order.
+            error_type: what it failed of.
+            duration_seconds: how long it took; by default measured from its start.
+
+        Raises:
+            AlreadyEnded: it was ended before; the first ending stands. (If saving that failed,
+                it is tried again.) With ``on_error="log"`` this is a warning.
+            InvalidValue: a value cannot be recorded; it is still in flight.
+            LegacyFileError: it was not saved, as :meth:`JsonMetricsTracker.flush`.
+        """
+        members = _ending(completed, follow_up_actions, error_type)
+        us = duration_us(duration_seconds)
+        self._tracker._end(self._own, self._started_us, members, us)
+
+    def forget(self) -> None:
+        """Let go of it without an ending: it is recorded elsewhere."""
+        self._tracker._ledger.forget(self._own)
+
+
+class JsonMetricsTracker:
+    """Tracks invocations in a legacy file; safe to use from any thread and any process.
+
+    Making one reads nothing and cannot fail for what the file holds.
+
+    Args:
+        metrics_file: by default ``.session-buddy/skill_metrics.json``. Symlinks are resolved once.
+        on_error: ``"log"`` logs what keeps a record from being saved; ``"raise"`` raises it. The
+            record is kept in memory in any case, and goes along with the next save.
+        clock: source of time; tests give their own.
+        zone: of the naive moments in the file, an IANA name; by default this machine's.
+        patience: seconds that a save may wait for other processes.
+
+    Attributes:
+        metrics_file: the file, symlinks resolved.
+    """
+
+    def __init__(
+        self,
+        metrics_file: str | os.PathLike[str] | None = None,
+        *,
+        on_error: Literal["log", "raise"] = "raise",
+        clock: Clock | None = None,
+        zone: str | tzinfo | None = None,
+        patience: float = locks.PATIENCE,
+    ) -> None:
+        if on_error not in ("log", "raise"):
+            raise InvalidValue(f"on_error is {on_error!r}", hint='It is "log" or "raise".')
+        default = Path(".session-buddy", "skill_metrics.json")
+        self.metrics_file = Path(os.path.realpath(metrics_file or default))
+        self._clock = clock or Clock()
+        self._place = zone_named(zone) if isinstance(zone, str) else zone
+        self._raises = on_error == "raise"
+        self._ledger = Ledger(str(self.metrics_file), patience, self._now)
+        with suppress(LegacyNotWritable):
+            # Nobody is to fail for importing a runner; the first save says what is wrong.
+            self._ledger.make_directory()
+
+    # Writing
+
+    def track_invocation(self, skill_name: str, workflow_path: str | None = None) -> JsonInvocation:
+        """Start an invocation. Nothing is written before something ends.
+
+        Returns:
+            The completer, to be called with keyword arguments once.
+
+        Raises:
+            InvalidValue: a name is no text, or empty.
+        """
+        return self._begun(skill_name, workflow_path, None)
+
+    def begin(
+        self, skill_name: str, workflow_path: str | None, raw_invoked_at: str
+    ) -> JsonInvocation:
+        """Start an invocation whose moment is given as the file is to have it.
+
+        Raises:
+            InvalidValue: as :meth:`track_invocation`, or it is no moment.
+        """
+        return self._begun(skill_name, workflow_path, _moment(raw_invoked_at))
+
+    def finish(self, record: Mapping[str, Json]) -> None:
+        """Write the record of an invocation that was started elsewhere.
+
+        If the file has the same one pending, that one has ended; else it is added. After a failure
+        the same call tries again.
+
+        Args:
+            record: the seven members of the legacy format, ended.
+
+        Raises:
+            InvalidValue: it is no such record.
+            LegacyFileError: it was not saved, as :meth:`flush`.
+        """
+        members = _checked(record)
+        own = self._ledger.failed(members)
+        if own is None:
+            pending = {**members, **_PENDING}
+            own = self._ledger.start(lambda: pending, put=Put.PENDING)
+            self._ledger.end(own, members)
+        self._save(own)
+
+    def flush(self) -> None:
+        """Save what could not be saved before.
+
+        Raises:
+            LegacyLocked: another process held the file until the time limit.
+            LegacyNotWritable: the disk or the directory does not allow it.
+            LegacyNotOverwritten: the file cannot be parsed; it is left as it is.
+        """
+        self._save(None)
+
+    def _begun(self, skill_name: str, path: str | None, raw: str | None) -> JsonInvocation:
+        given = {"skill_name": _name(skill_name), "workflow_path": _text("workflow_path", path)}
+        own = self._ledger.start(
+            lambda: {
+                "skill_name": given["skill_name"],
+                "invoked_at": self._now() if raw is None else raw,
+                "workflow_path": given["workflow_path"],
+                **_PENDING,
+            }
+        )
+        return JsonInvocation(self, own, self._clock.monotonic_us())
+
+    def _end(self, own: Own, started_us: int, members: dict[str, Json], us: int | None) -> None:
+        if us is None:
+            us = max(0, self._clock.monotonic_us() - started_us)
+        members["duration_seconds"] = us / clocks.MICROSECONDS
+        if self._ledger.end(own, members):
+            self._save(own)
+        elif own.failed:
+            self._ledger.keep(own)
+            self._save(own)
+        elif self._raises:
+            raise AlreadyEnded(_named(own))
+        else:
+            log.warning("%s. %s", AlreadyEnded(_named(own)), AlreadyEnded.default_hint)
+
+    def _save(self, own: Own | None) -> None:
+        try:
+            self._ledger.save(own)
+        except MetricsStoreError as error:
+            if own is not None:
+                own.failed = True
+            if self._raises:
+                raise
+            log.error("a record waits in memory: %s. %s", error, error.hint)
+        else:
+            if own is not None:
+                own.failed = False
+
+    def _now(self) -> str:
+        """This moment as the legacy tracker writes it."""
+        moment = clocks.to_datetime(self._clock.now_us()).astimezone(self._place)
+        return moment.replace(tzinfo=None).isoformat()
+
+    # Reading: LegacyNotOverwritten is raised if the file cannot be read or parsed.
+
+    def get_skill_metrics(self, skill_name: str) -> SkillNumbers | None:
+        """The numbers of one skill; None if it has ended no invocation."""
+        return self._ledger.numbers_of_skill(skill_name)
+
+    def get_all_metrics(self) -> dict[str, SkillNumbers]:
+        """The numbers of every skill, by name."""
+        return self._ledger.numbers_of_all()
+
+    def get_summary(self) -> dict[str, object]:
+        """The numbers of all skills together; see :func:`numbers.summary_of`."""
+        return numbers.summary_of(self.get_all_metrics())
+
+    def generate_report(self) -> str:
+        """The classic report as text."""
+        return numbers.report_of(self.get_all_metrics())
+
+    def export_metrics(self, output_file: str | os.PathLike[str]) -> None:
+        """Write the records and totals to another file, in the legacy format.
+
+        Raises:
+            InvalidValue: it is the tracker's own file.
+            ExportFailed: it cannot be written.
+        """
+        target = os.path.realpath(output_file)
+        if target == str(self.metrics_file):
+            raise InvalidValue(f"{target} is the tracker's own file", hint="Name another one.")
+        text = text_of(self._ledger.whole())
+        try:
+            replace_text(target, text)
+        except OSError as error:
+            raise ExportFailed(f"{target}: {error.strerror}") from error
+
+
+_PENDING: dict[str, Json] = {
+    "completed": False,
+    "duration_seconds": None,
+    "follow_up_actions": [],
+    "error_type": None,
+}
+
+
+def _named(own: Own) -> str:
+    return f"{own.record['skill_name']!r} of {own.record['invoked_at']}"
+
+
+def _ending(completed: object, actions: object, error_type: object) -> dict[str, Json]:
+    if not isinstance(completed, bool):
+        raise InvalidValue(f"completed is {completed!r}, not True or False"[:200])
+    if actions is None:
+        actions = ()
+    if isinstance(actions, (str, bytes)) or not isinstance(actions, Sequence):
+        raise InvalidValue(f"follow_up_actions is {type(actions).__name__}, not a list of texts")
+    return {
+        "completed": completed,
+        "duration_seconds": None,
+        "follow_up_actions": [_required("a follow-up action", action) for action in actions],
+        "error_type": _text("error_type", error_type),
+    }
+
+
+def _checked(record: Mapping[str, Json]) -> dict[str, Json]:
+    """The record of an invocation that has ended, its members in the legacy order."""
+    if set(record) != KNOWN:
+        raise InvalidValue(f"a record has the members {', '.join(MEMBERS)}, and no other")
+    ending = _ending(record["completed"], record["follow_up_actions"], record["error_type"])
+    seconds = record["duration_seconds"]
+    if seconds is not None:
+        duration_us(seconds)  # type: ignore[arg-type]
+        ending["duration_seconds"] = float(str(seconds))
+    if is_pending(ending):
+        raise InvalidValue("the record says nothing of an end", hint="Give its duration.")
+    return {
+        "skill_name": _name(record["skill_name"]),
+        "invoked_at": _moment(record["invoked_at"]),
+        "workflow_path": _text("workflow_path", record["workflow_path"]),
+        **ending,
+    }
+
+
+def _name(value: object) -> str:
+    if value == "":
+        raise InvalidValue("skill_name is empty")
+    return _required("skill_name", value)
+
+
+def _moment(value: object) -> str:
+    text = _required("invoked_at", value)
+    try:
+        datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidValue(f"invoked_at: {error}") from error
+    return text
+
+
+def _text(name: str, value: object) -> str | None:
+    return None if value is None else _required(name, value)
+
+
+def _required(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidValue(f"{name} is {type(value).__name__}, not text")
+    # An enum's member is its text, and nothing else, once it is stored.
+    return value if value.__class__ is str else str.__str__(value)
