@@ -75,7 +75,8 @@ def run(arguments: list[str]) -> int:
     """
     command = typer.main.get_command(app)
     try:
-        with command.make_context(PROGRAM, arguments) as context:
+        # A dry run tells how to type it again, to be done.
+        with command.make_context(PROGRAM, arguments, obj=tuple(arguments)) as context:
             command.invoke(context)
     except typer.Exit as done:
         return int(done.exit_code)

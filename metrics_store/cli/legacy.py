@@ -1,11 +1,10 @@
-"""`legacy import`: takes a legacy JSON file into the store."""
+"""`legacy import`: takes a legacy JSON file into the store; and the group of its neighbours."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -13,17 +12,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from metrics_store.cli import (
+    differences,
+    migration,
+    migration_mending,
+    migration_passes,
+    migration_reading,
+)
 from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, open_store, say
 from metrics_store.cli.overview import show_overview
+from metrics_store.cli.progress import progress_bar
 from metrics_store.errors import LegacyFileNotFound
 from metrics_store.render.imports import show_import
-from metrics_store.render.screen import Screen, is_terminal
+from metrics_store.render.screen import Screen
 from metrics_store.settings import Settings
 from metrics_store.store import MetricsStore
 
 if TYPE_CHECKING:
     from metrics_store.legacy.report import ImportReport
-    from metrics_store.legacy.report import Progress as Step
 
 app = typer.Typer(
     help="The way from a legacy JSON file.", no_args_is_help=True, rich_markup_mode=None
@@ -57,7 +63,7 @@ def import_(
     json: Json = False,
     db: Database = None,
 ) -> None:
-    """Take a legacy JSON file into the store, and compare every record.
+    """Take a legacy JSON file into the store, compare every record.
 
     Taking the same file again adds nothing; an interrupted pass goes on where it stopped. Exit
     code 1 if the file is not whole or anything about it is unexplained.
@@ -91,7 +97,7 @@ def _take_in(store: MetricsStore, file: Path, zone: str | None, *, dry_run: bool
     # Only this command needs it, and it is the largest part of the package.
     from metrics_store.legacy.importing import take_in
 
-    with _progress() as show:
+    with progress_bar() as show:
         return take_in(store, file, zone=zone, dry_run=dry_run, progress=show)
 
 
@@ -111,36 +117,20 @@ def _store_for(db: Path | None, *, dry_run: bool) -> Iterator[tuple[MetricsStore
             yield store, store.path
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[Step], None] | None]:
-    """A bar on standard error with rate and time left, if somebody is looking."""
-    if not is_terminal(sys.stderr):
-        yield None
-        return
-    from rich import progress
-    from rich.console import Console
-
-    columns = (
-        progress.TextColumn("{task.description:<10}", markup=False),
-        progress.BarColumn(),
-        progress.TaskProgressColumn(),
-        progress.TextColumn(
-            "{task.fields[records]:,} records, {task.fields[rate]:,.0f}/s", markup=False
-        ),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        tasks: dict[str, progress.TaskID] = {}
-
-        def show(at: Step) -> None:
-            task_id = tasks.get(at.stage)
-            if task_id is None:
-                for earlier in tasks.values():
-                    bar.update(earlier, visible=False)
-                task_id = bar.add_task(at.stage, total=at.total, records=0, rate=0.0)
-                tasks[at.stage] = task_id
-            elapsed = bar.tasks[task_id].elapsed or 0.0
-            rate = at.records / elapsed if elapsed > 0 else 0.0
-            bar.update(task_id, completed=at.done, total=at.total, records=at.records, rate=rate)
-
-        yield show
+# In the order of the way.
+app.command("doctor")(migration_reading.doctor)
+app.command("plan")(migration_reading.plan)
+app.command("start")(migration.start)
+app.command("status")(migration_reading.status)
+app.command("backfill")(migration_passes.backfill)
+app.command("advance")(migration.advance)
+app.command("verify")(migration_passes.verify)
+app.add_typer(differences.app, name="diff")
+app.command("cutover")(migration.cutover)
+app.command("rollback")(migration.rollback)
+app.command("resume")(migration_mending.resume)
+app.command("cancel")(migration_mending.cancel)
+app.command("reconcile")(migration_passes.reconcile)
+app.command("harvest")(migration_passes.harvest)
+app.command("complete")(migration_mending.complete)
+app.command("proof")(migration_reading.proof)

@@ -54,7 +54,6 @@ class FileChanging(LegacyFileError):
 class NoSpace(LegacyFileError):
     """There is not enough space for the work."""
 
-    exit_code = 3
 
 
 class ZoneMismatch(LegacyFileError):

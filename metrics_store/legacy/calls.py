@@ -175,22 +175,14 @@ def _row(
     now = store.database.clock.now_us()
     source = source_of(connection, home, now) if in_json else None
     for row in free:
-        if stored.is_pending(row):
-            row_id = str(row["id"])
-            return (
-                record.row_of(one, row_id, source, origin="live", project_path=call.project_path),
-                row_id,
-            )
-    for row in free:
         if stored.says(row, one) or _bare_says(row, one):
             return None, str(row["id"])
-    if source is None:
+    pending = [row for row in free if stored.is_pending(row)]
+    if not pending and source is None:
         return _live(call, one), call.id
-    row_id = one.id(len(there) + 1)
-    return (
-        record.row_of(one, row_id, source, origin="live", project_path=call.project_path),
-        row_id,
-    )
+    row_id = str(pending[0]["id"]) if pending else one.id(len(there) + 1)
+    new = record.row_of(one, row_id, source, origin="live", project_path=call.project_path)
+    return new, row_id
 
 
 def _bare_says(row: stored.StoredRow, one: Understood) -> bool:

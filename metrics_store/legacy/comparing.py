@@ -24,12 +24,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from metrics_store import clock
+from metrics_store.legacy import pairing
 from metrics_store.legacy.json_file import Record
 from metrics_store.legacy.likeness import (
     BARE,
     UNLIKE,
     content,
-    is_legible,
     likeness,
     same_moment,
 )
@@ -59,7 +59,7 @@ class Comparing:
 
     Args:
         store: where its records are.
-        lineage: the history they belong to; 0 if nothing of the file was ever taken in.
+        source_id: a file of the history they belong to; 0 if none of it was ever taken in.
         scratch: what it remembers.
         understand: reads a record; called for every record, in order.
         each: called with every record that is understood, for the totals.
@@ -72,7 +72,7 @@ class Comparing:
     def __init__(
         self,
         store: MetricsStore,
-        lineage: int,
+        source_id: int,
         scratch: Scratch,
         understand: Callable[[Record], Understood],
         each: Callable[[Understood], None] = lambda _: None,
@@ -83,7 +83,7 @@ class Comparing:
         up_to_seq: int | None = None,
     ) -> None:
         self._store = store
-        self._lineage = lineage
+        self._source_id = source_id
         self._scratch = scratch
         self._understand = understand
         self._each = each
@@ -136,7 +136,7 @@ class Comparing:
                 left.append(ids[i])
             self._scratch.contest(position, u)
         self._scratch.keep(kept)
-        self._scratch.take(left, False)
+        self._scratch.take((row_id, False) for row_id in left)
 
     def settle(self, *, last: bool = True) -> int:
         """Settle the records that wait, key by key.
@@ -147,11 +147,11 @@ class Comparing:
         Returns:
             How many keys wait still.
         """
-        left = 0
-        waiting = self._scratch.contested_keys("")
-        while keys := list(islice(waiting, _KEYS)):
+        left, after = 0, ""
+        while groups := self._scratch.waiting(after, _KEYS):
+            after = groups[-1][0]
             with self._store.database.read() as connection:
-                left += sum(not self._settle(connection, key, last) for key in keys)
+                left += self._settle(connection, groups, last)
             self._tick()
         return left
 
@@ -159,7 +159,7 @@ class Comparing:
         """Find the rows of this history that no record took."""
         with self._store.database.read() as connection:
             sources = json.dumps(
-                [row[0] for row in connection.execute(query("verify.sources"), (self._lineage,))]
+                [row[0] for row in connection.execute(query("verify.sources"), (self._source_id,))]
             )
         # In flight first: what ends meanwhile is met twice then, and not missed.
         for part, after in (("inflight", ""), ("exported", ""), ("log", 0)):
@@ -175,50 +175,47 @@ class Comparing:
 
     # A key
 
-    def _settle(self, connection: Connection, key: str, last: bool) -> bool:
-        """Pair equal ones, then the rest in order; False if nothing was decided."""
-        records = [u for _, n, u in self._scratch.contested(key) for _ in range(n)]
-        first_id = records[0].id(1)
-        first = self._scratch.kept(first_id)
-        rows = rows_of_key(connection, records[0].id, len(records) + 1)
-        if first is not None:
-            records.insert(0, first)
-        elif not self._scratch.untaken([first_id]):
-            rows = [row for row in rows if row["id"] != first_id]
-        pairs, differences, took = self._paired(connection, records, rows)
-        if not last and any(found.explanation is None for found in differences):
-            return False
-        self.equal += pairs
-        if first is not None:
-            self.equal -= 1  # it was counted when it was met
-            self._scratch.take([first_id], False)
-        self._scratch.take(took)
-        self._scratch.settled(key)
-        for found in differences:
-            self._found(found)
-        return True
+    def _settle(
+        self, connection: Connection, groups: list[tuple[str, list[Understood]]], last: bool
+    ) -> int:
+        """Settle some keys; gives of how many nothing was decided."""
+        firsts = [records[0].id(1) for _, records in groups]
+        kept, untaken = self._scratch.kept(firsts), set(self._scratch.untaken(firsts))
+        stored_rows = pairing.rows_of_keys(connection, [records for _, records in groups])
+        settled: list[str] = []
+        took: dict[str, bool] = {}
+        for (key, records), first_id, rows in zip(groups, firsts, stored_rows, strict=True):
+            first = kept.get(first_id)
+            if first is not None:
+                # It was taken for equal when it was met; now all of its key are known.
+                records.insert(0, first)
+            elif first_id not in untaken:
+                rows = [row for row in rows if row["id"] != first_id]
+            equal, differences, row_ids = self._paired(connection, records, rows)
+            if not last and any(found.explanation is None for found in differences):
+                continue
+            self.equal += equal - (first is not None)
+            took |= {first_id: False} if first is not None else {}
+            took |= dict.fromkeys(row_ids, True)
+            settled.append(key)
+            for found in differences:
+                self._found(found)
+        self._scratch.take(took.items())
+        self._scratch.settled(settled)
+        return len(groups) - len(settled)
 
     def _paired(
         self, connection: Connection, records: list[Understood], rows: list[StoredRow]
     ) -> tuple[int, list[Found], list[str]]:
         """How many are equal, what differs, and the ids of the rows that found a record."""
-        legible: list[StoredRow] = []
-        others: list[StoredRow] = []
-        for row in rows:
-            (legible if is_legible(row) else others).append(row)
-        pairs, unpaired, free = stored.pair(records, legible)
-        differences = [
-            _other_moment(records[i], legible[j])
-            for i, j in pairs
-            if not same_moment(legible[j], records[i])
-        ]
+        pairs, others = pairing.paired(records, rows)
+        differences = [_other_moment(u, row) for u, row in pairs if not same_moment(row, u)]
         equal = len(pairs) - len(differences)
-        took = [str(legible[j]["id"]) for _, j in pairs]
-        rest = [*(legible[j] for j in free), *others]
-        for u, other in _in_order([records[i] for i in unpaired], rest):
-            differences.append(self._differing(connection, u, other))
-            if other is not None:
-                took.append(str(other["id"]))
+        took = [str(row["id"]) for _, row in pairs]
+        for u, row in others:
+            differences.append(self._differing(connection, u, row))
+            if row is not None:
+                took.append(str(row["id"]))
         return equal, differences, took
 
     def _differing(self, connection: Connection, u: Understood, row: StoredRow | None) -> Found:
@@ -256,7 +253,7 @@ class Comparing:
                     content(row),
                 )
             )
-        self._scratch.take(untaken)
+        self._scratch.take((row_id, True) for row_id in untaken)
 
 
 class _Counted:
@@ -286,37 +283,6 @@ class _Counted:
     def comparison(self, compared: int, equal: int) -> Comparison:
         examples = (*self._examples[False], *self._examples[True])[:_EXAMPLES]
         return Comparison(compared, equal, dict(self._explained), dict(self._unexplained), examples)
-
-
-def rows_of_key(
-    connection: Connection, id_of: Callable[[int], str], records: int
-) -> list[StoredRow]:
-    """The rows of a key by their ordinal, also beyond one that is missing.
-
-    Args:
-        id_of: gives the row's id by its ordinal, from 1 on.
-        records: how many to look for at least.
-    """
-    rows: list[StoredRow] = []
-    begin, step = 1, max(4, records)
-    while True:
-        ids = [id_of(ordinal) for ordinal in range(begin, begin + step)]
-        found = stored.by_id(connection, ids)
-        rows += [found[row_id] for row_id in ids if row_id in found]
-        if ids[-1] not in found:
-            return rows
-        begin, step = begin + step, min(step * 4, 1000)
-
-
-def _in_order(
-    records: list[Understood], rows: list[StoredRow]
-) -> Iterator[tuple[Understood, StoredRow | None]]:
-    """Records and rows of a key that are left over, unfinished records with ended rows first."""
-    ended = [row for row in rows if not stored.is_pending(row)]
-    in_flight = [row for row in rows if stored.is_pending(row)]
-    for u in sorted(records, key=lambda u: not u.pending):
-        fitting = (ended or in_flight) if u.pending else (in_flight or ended)
-        yield u, fitting.pop(0) if fitting else None
 
 
 def _other_moment(u: Understood, row: StoredRow) -> Found:

@@ -174,6 +174,7 @@ def read(json_file: str | os.PathLike[str]) -> Control | None:
                 raise ControlUnreadable(f"{path} is not a regular file")
             text = file.read()
     except FileNotFoundError:
+        refuse_a_lost_one(path)
         return None
     except (OSError, UnicodeDecodeError) as error:
         detail = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
@@ -182,6 +183,20 @@ def read(json_file: str | os.PathLike[str]) -> Control | None:
     if control.json_file != resolved(json_file):
         raise ControlForeign(f"{path} is of {control.json_file}")
     return control
+
+
+def refuse_a_lost_one(path: str) -> None:
+    """Refuse to take a control file that is gone for one that never was.
+
+    Raises:
+        ControlUnreadable: its previous copy is there.
+    """
+    if os.path.exists(f"{path}.previous"):
+        raise ControlUnreadable(
+            f"{path} is gone, and {path}.previous is there",
+            hint="See which phase it was in (metrics-store legacy proof, or the store's table "
+            "legacy_migration), and put the copy in its place if that is the same.",
+        )
 
 
 def write(control: Control) -> None:
@@ -227,6 +242,7 @@ class ControlReader:
         except FileNotFoundError:
             if self._known is not None:
                 raise ControlUnreadable(f"{self._path} was there and is gone") from None
+            refuse_a_lost_one(self._path)
             return None
         except OSError as error:
             raise ControlUnreadable(f"{self._path}: {error.strerror}") from error

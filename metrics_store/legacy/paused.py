@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrics_store.errors import CorruptStore, ForeignDatabase, LegacyFileError
+from metrics_store.errors import CorruptStore, ForeignDatabase, LegacyFileError, ZoneMismatch
 from metrics_store.legacy import scratch as scratches
 from metrics_store.legacy.passes import now_text, printable
 from metrics_store.legacy.private_copy import copy_stable
@@ -37,7 +37,6 @@ class Begun:
 
     Args:
         source_id: the file, if anything of it was ever taken in.
-        lineage: the history it belongs to, else 0.
         copy: the copy that is compared.
         up_to_seq: the end of the log just before it was taken.
         is_new: whether nothing of it is done.
@@ -46,7 +45,6 @@ class Begun:
     verify_id: int
     source: str
     source_id: int | None
-    lineage: int
     epoch: int
     zone: str
     sha256: str
@@ -71,7 +69,7 @@ def begin(
         known = connection.execute(query("legacy.source_of_path"), (path,)).fetchone()
         # Before the copy is taken: then a row up to here whose record the copy lacks was lost.
         up_to_seq = connection.execute(query("verify.last_seq")).fetchone()[0]
-    source_id, lineage, its_zone = known[:3] if known is not None else (None, 0, None)
+    source_id, its_zone = (known[0], known[2]) if known is not None else (None, None)
     zone = ZoneReader(zone or its_zone or local_zone()).zone
     copy = copy_stable(source, directory)
     abandon(store, directory, but=copy.path)
@@ -88,8 +86,6 @@ def begin(
         verify_id=store.database.write(work),
         source=path,
         source_id=source_id,
-        # Cut short before its first pass had ended, a file is a history of its own.
-        lineage=lineage or source_id or 0,
         epoch=epoch,
         zone=zone,
         sha256=copy.sha256,
@@ -101,11 +97,12 @@ def begin(
     )
 
 
-def found(store: MetricsStore, source: Path, directory: Path) -> Begun:
+def found(store: MetricsStore, source: Path, directory: Path, wanted_zone: str | None) -> Begun:
     """The verify of a file that was cut short.
 
     Raises:
         LegacyFileError: there is none, or its copy is gone or was changed (it is abandoned then).
+        ZoneMismatch: it was begun with another zone.
     """
     with store.database.read() as connection:
         rows = connection.execute(query("verify.unfinished")).fetchall()
@@ -114,16 +111,19 @@ def found(store: MetricsStore, source: Path, directory: Path) -> Begun:
         if row is None:
             raise LegacyFileError(f"no verify of {source} was cut short", hint=_ANEW)
         verify_id, _, source_id, epoch, zone, sha256, size, copy_path, up_to_seq, started = row
-        known = connection.execute(query("legacy.source_of_path"), (path,)).fetchone()
+    if wanted_zone is not None and wanted_zone != zone:
+        raise ZoneMismatch(
+            f"the verify of {source} was begun as {zone}, not {wanted_zone}",
+            hint="Leave the zone out, or begin anew without --resume.",
+        )
     copy = directory / Path(copy_path).name
     if not _is_whole(copy, size, sha256):
         abandon(store, directory)
         raise LegacyFileError(
             f"the copy that the verify of {source} had taken is gone or was changed", hint=_ANEW
         )
-    lineage = (known[1] if known is not None else 0) or source_id or 0
     return Begun(
-        verify_id, path, source_id, lineage, epoch, zone, sha256, size, copy, up_to_seq, started,
+        verify_id, path, source_id, epoch, zone, sha256, size, copy, up_to_seq, started,
         is_new=False,
     )  # fmt: skip
 

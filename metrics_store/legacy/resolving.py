@@ -16,8 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from metrics_store.legacy.comparing import Comparing, rows_of_key
+from metrics_store.legacy.comparing import Comparing
 from metrics_store.legacy.likeness import content
+from metrics_store.legacy.pairing import rows_of_key
+from metrics_store.legacy.passes import printable
 from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.reading import Reading, refusal_of
 from metrics_store.legacy.scratch import Found, Scratch
@@ -105,16 +107,15 @@ class Look:
                 reading = Reading(copy.path, self._zone, self._store.database.clock.now_us())
                 self._compare(scratch, reading)
         with self._store.database.read() as connection:
-            up_to, source_id = connection.execute(
-                query("verify.of_verify"), (self._verify_id,)
-            ).fetchone()
+            sql = query("verify.up_to_seq")
+            up_to = connection.execute(sql, (self._verify_id,)).fetchone()[0]
             found = [
                 resolved
                 for key in self._keys.values()
                 if key.agreed
                 for resolved in _resolved(connection, key, up_to)
             ]
-            return found + list(self._kept_apart(connection, source_id))
+            return found + list(self._kept_apart(connection))
 
     def _compare(self, scratch: Scratch, reading: Reading) -> None:
         comparing = Comparing(
@@ -143,12 +144,11 @@ class Look:
             skill, raw, path, *_ = json.loads(found.in_json)
             self._keys[record.row_id(record.key_of(skill, raw, path), raw, 1)].agreed = False
 
-    def _kept_apart(
-        self, connection: Connection, source_id: int | None
-    ) -> Iterator[tuple[int, str]]:
+    def _kept_apart(self, connection: Connection) -> Iterator[tuple[int, str]]:
+        path = printable(str(self._source))
         for (digest, raw), n in self._present.items():
             wanted = json.dumps([[digest, ordinal] for ordinal in range(1, n + 1)])
-            rows = connection.execute(query("verify.quarantined"), (source_id, wanted)).fetchall()
+            rows = connection.execute(query("verify.quarantined"), (path, wanted)).fetchall()
             if [row[3] for row in rows] == [raw] * n:
                 for difference in self._refused[raw][:n]:
                     yield difference.id, f"it is kept apart: {rows[0][2]}"

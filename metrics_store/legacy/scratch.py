@@ -11,6 +11,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -172,9 +174,9 @@ class Scratch:
         firsts = dict(run(query("scratch.numbers"), (ids,)).fetchall())
         return {i for i, row_id in enumerate(first_ids) if firsts[row_id] != number + i}
 
-    def take(self, row_ids: Iterable[str], taken: bool = True) -> None:
-        """Note that rows have found a record, or that they have not."""
-        self._connection.executemany(query("scratch.take"), [(one, taken) for one in row_ids])
+    def take(self, rows: Iterable[tuple[str, bool]]) -> None:
+        """Note of rows, by their ids, whether they have found a record."""
+        self._connection.executemany(query("scratch.take"), rows)
 
     def untaken(self, row_ids: Sequence[str]) -> list[str]:
         """Those rows that have found no record, in their order."""
@@ -190,10 +192,10 @@ class Scratch:
         kept = [(row_id, json.dumps(record)) for row_id, record in records]
         self._connection.executemany(query("scratch.keep"), kept)
 
-    def kept(self, first_id: str) -> Understood | None:
-        """The first record of a key, if it was kept."""
-        row = self._connection.execute(query("scratch.kept"), (first_id,)).fetchone()
-        return None if row is None else _record(row[0])
+    def kept(self, first_ids: Sequence[str]) -> dict[str, Understood]:
+        """The first records of keys that were kept."""
+        rows = self._connection.execute(query("scratch.kept"), (json.dumps(first_ids),)).fetchall()
+        return {row_id: _record(text) for row_id, text in rows}
 
     # The waiting room
 
@@ -218,9 +220,23 @@ class Scratch:
         rows = self._connection.execute(query("scratch.contested"), (key,)).fetchall()
         return [(position, n, _record(text)) for position, n, text in rows]
 
-    def settled(self, key: str) -> None:
-        """Let the records of a key wait no longer."""
-        self._connection.execute(query("scratch.settled"), (key,))
+    def waiting(self, after: str, limit: int) -> list[tuple[str, list[Understood]]]:
+        """The next keys with all their records that wait, until there are so many of these."""
+        groups: list[tuple[str, list[Understood]]] = []
+        rows = self._connection.execute(query("scratch.waiting"), (after,))
+        for key, of_key in groupby(rows, key=itemgetter(0)):
+            several = sorted((position, n, text) for _, position, n, text in of_key)
+            records = [u for _, n, text in several for u in [_record(text)] * n]
+            groups.append((key, records))
+            limit -= len(records)
+            if limit <= 0:
+                break
+        rows.close()
+        return groups
+
+    def settled(self, keys: Iterable[str]) -> None:
+        """Let the records of keys wait no longer."""
+        self._connection.executemany(query("scratch.settled"), [(key,) for key in keys])
 
     # What cannot be a row
 

@@ -17,7 +17,7 @@ from metrics_store.errors import LegacyNotWritable
 from metrics_store.legacy import locks
 from metrics_store.legacy.calls import Call
 from metrics_store.legacy.control import resolved
-from metrics_store.replacing import replace_text
+from metrics_store.replacing import replace_text, sync_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,13 @@ def spill_path(json_file: str | os.PathLike[str]) -> str:
     return f"{resolved(json_file)}.spill.jsonl"
 
 
-def add(json_file: str | os.PathLike[str], spilled: Spilled) -> None:
+def add(
+    json_file: str | os.PathLike[str], spilled: Spilled, *, patience: float = locks.PATIENCE
+) -> None:
     """Append a record, durably.
+
+    Args:
+        patience: seconds to wait for others who append; a replay is not waited for.
 
     Raises:
         LegacyNotWritable: it cannot be written.
@@ -67,7 +72,7 @@ def add(json_file: str | os.PathLike[str], spilled: Spilled) -> None:
     """
     path = spill_path(json_file)
     line = _line(spilled)
-    with locks.held(f"{path}.lock"):
+    with locks.held(f"{path}.lock", patience=patience):
         try:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             try:
@@ -83,15 +88,83 @@ def add(json_file: str | os.PathLike[str], spilled: Spilled) -> None:
 
 
 def contents(json_file: str | os.PathLike[str]) -> Contents:
-    """What waits now.
+    """What waits now, also of a replay that was cut short.
 
     Raises:
         LegacyNotWritable: it is there and cannot be read.
     """
     path = spill_path(json_file)
+    aside, new = _read(_aside(path)), _read(path)
+    return Contents((*aside.waiting, *new.waiting), (*aside.damaged, *new.damaged))
+
+
+def replay(json_file: str | os.PathLike[str], take: Callable[[Spilled], None]) -> int:
+    """Give every waiting record to the store; gives how many it took.
+
+    The lines are put aside first, so that nobody who appends waits meanwhile. Whatever is not
+    taken stays: what ``take`` refuses by raising, and every damaged line. One replay at a time:
+    the caller sees to that.
+
+    Raises:
+        Exception: whatever ``take`` raises; what it took before has left the file.
+        LegacyNotWritable, LegacyLocked: the spill file cannot be written.
+    """
+    path = spill_path(json_file)
+    done = 0
+    while _put_aside(path):
+        found, n = _read(_aside(path)), 0
+        try:
+            for spilled in found.waiting:
+                take(spilled)
+                n += 1
+        finally:
+            _keep(_aside(path), found.waiting[n:], found.damaged)
+            done += n
+        if found.damaged:
+            break  # they stay aside until a person has seen them
+    return done
+
+
+def set_aside(json_file: str | os.PathLike[str], keep: Callable[[str], None]) -> int:
+    """Give every damaged line to somebody who keeps it, and take it out of the file."""
+    path = spill_path(json_file)
+    n = 0
+    while _put_aside(path):
+        found = _read(_aside(path))
+        for line in found.damaged:
+            keep(line)
+            n += 1
+        _keep(_aside(path), found.waiting, ())
+        if found.waiting:
+            break
+    return n
+
+
+def _aside(path: str) -> str:
+    return f"{path}.replaying"
+
+
+def _put_aside(path: str) -> bool:
+    """Put what waits aside, unless a replay that was cut short left something there; says whether
+    there is anything."""
+    aside = _aside(path)
+    try:
+        if os.path.exists(aside):
+            return True
+        with locks.held(f"{path}.lock"):
+            os.rename(path, aside)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+    sync_directory(os.path.dirname(path))
+    return True
+
+
+def _read(path: str) -> Contents:
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            lines = file.read().splitlines()
+            lines = file.read().split("\n")
     except FileNotFoundError:
         return Contents((), ())
     except OSError as error:
@@ -103,45 +176,6 @@ def contents(json_file: str | os.PathLike[str]) -> Contents:
         except (ValueError, TypeError, KeyError):
             damaged.append(line)
     return Contents(tuple(waiting), tuple(damaged))
-
-
-def replay(json_file: str | os.PathLike[str], take: Callable[[Spilled], None]) -> int:
-    """Give every waiting record to the store; gives how many it took.
-
-    Whatever is not taken stays: what ``take`` refuses by raising, and every damaged line.
-
-    Raises:
-        Exception: whatever ``take`` raises; what it took before has left the file.
-        LegacyNotWritable, LegacyLocked: the spill file cannot be written.
-    """
-    path = spill_path(json_file)
-    if not os.path.exists(path):
-        return 0
-    with locks.held(f"{path}.lock"):
-        found = contents(json_file)
-        done = 0
-        try:
-            for spilled in found.waiting:
-                take(spilled)
-                done += 1
-        finally:
-            if done:
-                _keep(path, found.waiting[done:], found.damaged)
-    return done
-
-
-def set_aside(json_file: str | os.PathLike[str], keep: Callable[[str], None]) -> int:
-    """Give every damaged line to somebody who keeps it, and take it out of the file."""
-    path = spill_path(json_file)
-    if not os.path.exists(path):
-        return 0
-    with locks.held(f"{path}.lock"):
-        found = contents(json_file)
-        for line in found.damaged:
-            keep(line)
-        if found.damaged:
-            _keep(path, found.waiting, ())
-    return len(found.damaged)
 
 
 def _keep(path: str, waiting: tuple[Spilled, ...], damaged: tuple[str, ...]) -> None:

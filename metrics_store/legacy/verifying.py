@@ -106,12 +106,13 @@ def verify(
 
     Raises:
         LegacyFileError: the file cannot be read, is no legacy file, or there is nothing to resume.
+        ZoneMismatch: what is resumed was begun with another zone.
         StoreBusy, DiskFull, WriteError: it can be resumed.
     """
     source, since = source_of(store.path, json_file), store.database.clock.monotonic_us()
     with verify_place(store.path) as directory:
         if resume:
-            begun = paused.found(store, source, directory)
+            begun = paused.found(store, source, directory, zone)
         else:
             begun = paused.begin(store, source, directory, zone, epoch)
         try:
@@ -166,7 +167,7 @@ class _Verify:
         self._reading = Reading(begun.copy, begun.zone, store.database.clock.now_us())
         self._comparing = Comparing(
             store,
-            begun.lineage,
+            begun.source_id or 0,
             scratch,
             self._reading.understand,
             tick=self._checkpoint,
@@ -235,7 +236,7 @@ class _Verify:
             wanted = json.dumps([[refusal.digest, refusal.ordinal] for refusal in page])
             with self._store.database.read() as connection:
                 found = connection.execute(
-                    query("verify.quarantined"), (self._begun.source_id, wanted)
+                    query("verify.quarantined"), (self._begun.source, wanted)
                 ).fetchall()
             kept = {(digest, ordinal): rest for digest, ordinal, *rest in found}
             for refusal in page:

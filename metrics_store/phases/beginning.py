@@ -13,6 +13,7 @@ from metrics_store.errors import (
     InvalidValue,
     MetricsStoreError,
     MigrationExists,
+    Unfinished,
     WrongPhase,
 )
 from metrics_store.legacy import control, importing
@@ -22,6 +23,7 @@ from metrics_store.legacy.report import ImportReport, Progress
 from metrics_store.phases import doctor, explaining, gates, replaying
 from metrics_store.phases.gates import Requirement
 from metrics_store.phases.operator import Operator
+from metrics_store.phases.reconciling import keep_what_was_there
 from metrics_store.results import Result
 
 log = logging.getLogger("metrics_store")
@@ -223,6 +225,8 @@ def step_back(operator: Operator, *, execute: bool) -> Changed:
         there = operator.require(
             Phase.DUAL_WRITE, Phase.SHADOW, Phase.DUAL_READ, command="rollback"
         )
+        if there.intent is not None:
+            raise Unfinished(f"{there.intent.command}, begun {there.intent.begun_at}")
         to = PHASES[PHASES.index(there.phase) - 1]
         if not execute:
             return Changed("rollback", False, there.phase, to, there.epoch, (), None)
@@ -254,6 +258,8 @@ def cancel(operator: Operator, *, execute: bool) -> Control:
             return there
         left = Path(f"{operator.json_file}.rollback.tmp")
         left.unlink(missing_ok=True)
+        if there.intent.command == "rollback":
+            keep_what_was_there(operator, there, "before-rollback")
         changed = operator.save(replace(there, intent=None))
         operator.step(changed, "cancel", "done", cancelled=there.intent.command)
         return changed

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from metrics_store.errors import LegacyNotWritable
 from metrics_store.legacy.control import Phase
-from metrics_store.phases import beginning, gates, replaying
+from metrics_store.phases import beginning, gates, harvesting, replaying
 from metrics_store.phases.beginning import Changed
 from metrics_store.phases.operator import Operator
 from metrics_store.replacing import sync_directory
@@ -41,6 +41,8 @@ def complete(operator: Operator, *, execute: bool, force: bool, reason: str | No
             changed = operator.enter(there_with, to, forced if unmet else None)
             operator.step(changed, "complete", "commit", forced=forced if unmet else None)
             operator.mirror(changed)
+        if archived is not None:
+            harvesting.take_in_aside(operator, there, Path(archived))
         operator.step(changed, "complete", "mirror")
         return Changed("complete", True, there.phase, to, changed.epoch, asked, forced)
 

@@ -91,6 +91,8 @@ def cutover(
         if there.phase is Phase.DATABASE:
             if there.intent is None:
                 operator.require(Phase.DUAL_READ, command="cutover")
+            if not execute:
+                return CutOver(False, there.epoch, ())
             return _after_commit(operator, there, CutOver(True, there.epoch, ()))
         asked = gates.requirements(operator, there)
         beginning.refuse_unmet(asked, forced, execute=execute)

@@ -69,7 +69,7 @@ def requirements(operator: Operator, there: Control) -> tuple[Requirement, ...]:
         case Phase.DATABASE:
             return (_no_spill(operator), _soaked(operator, there), _no_zombies(there))
         case Phase.COMPLETE:
-            return ()
+            return (_no_spill(operator), _no_zombies(there))
 
 
 def reads(operator: Operator, epoch: int) -> Reads:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from metrics_store.legacy import importing
 from metrics_store.legacy.control import Control, Fingerprint, Phase
+from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.report import ImportReport, Progress
 from metrics_store.phases import fingerprints, replaying
 from metrics_store.phases.operator import Operator
@@ -61,9 +62,15 @@ def take_in(
     path = operator.json_file
     if not os.path.exists(path) or not fingerprints.has_changed(path, there.json_seen):
         return there, Harvest(False, None, replayed)
-    report = importing.take_in(operator.store(), Path(path), zone=there.zone, progress=progress)
+    copy = copy_stable(Path(path), operator.folder("harvest"))
+    try:
+        report = importing.take_in(
+            operator.store(), Path(path), zone=there.zone, progress=progress, copy=copy
+        )
+    finally:
+        copy.path.unlink(missing_ok=True)
     # Of the copy that was taken in; whatever was written since is noticed the next time.
-    seen = Fingerprint(report.size, _mtime_of(path, report.size), report.sha256)
+    seen = Fingerprint(copy.size, copy.mtime_ns, copy.sha256)
     there = operator.save(replace(there, json_seen=seen))
     step = "take_in" if command == "harvest" else "harvest"
     operator.step(
@@ -80,10 +87,22 @@ def take_in(
     return there, Harvest(True, report, replayed)
 
 
-def _mtime_of(path: str, size: int) -> int:
-    try:
-        status = os.stat(path)
-    except FileNotFoundError:
+def take_in_aside(operator: Operator, there: Control, aside: Path) -> int:
+    """Take in what was written to a file that was just put aside, after it was last looked at.
+
+    A process without our locks may have had it open.
+
+    Returns:
+        How many records were new.
+    """
+    seen = there.json_seen
+    if seen is not None and not fingerprints.has_changed(str(aside), seen):
         return 0
-    # A file that has grown meanwhile must not look as if it had been seen.
-    return status.st_mtime_ns if status.st_size == size else 0
+    copy = copy_stable(aside, operator.folder("harvest"))
+    try:
+        # Under the name it had: its records are of that file's history.
+        of_file = replace(copy, source=Path(operator.json_file))
+        report = importing.take_in(operator.store(), of_file.source, zone=there.zone, copy=of_file)
+    finally:
+        copy.path.unlink(missing_ok=True)
+    return report.inserted + report.upgraded + report.quarantined

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from metrics_store.errors import InvalidValue, LegacyNotWritable, RehearsalFailed, WrongPhase
 from metrics_store.legacy import importing
 from metrics_store.legacy.calls import Home, source_of
-from metrics_store.legacy.control import Control, Phase
+from metrics_store.legacy.control import Control, Fingerprint, Phase
+from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.report import ImportReport, Progress
-from metrics_store.phases import replaying
+from metrics_store.phases import harvesting, replaying
 from metrics_store.phases.exported import Export, load
 from metrics_store.phases.operator import Operator
 from metrics_store.replacing import sync_directory
@@ -112,9 +113,13 @@ def _to_json(operator: Operator, there: Control, waiting: int, execute: bool) ->
     now = operator.clock.now_us()
     operator.store().database.write(lambda c: source_of(c, Home.of(there), now))
     with operator.nobody_writes():
+        seen = None
         if path.exists():
             # What the file has and the store has not must not be overwritten.
-            report = importing.take_in(operator.store(), path, zone=there.zone)
+            copy = copy_stable(path, operator.folder("harvest"))
+            report = importing.take_in(operator.store(), path, zone=there.zone, copy=copy)
+            copy.path.unlink()
+            seen = Fingerprint(copy.size, copy.mtime_ns, copy.sha256)
             operator.step(there, "reconcile", "take_in", inserted=report.inserted)
         export = Export(operator, there, target)
         try:
@@ -124,35 +129,62 @@ def _to_json(operator: Operator, there: Control, waiting: int, execute: bool) ->
             if loaded.records != written.records:
                 raise RehearsalFailed(f"{loaded.records:,} of {written.records:,} records load")
             operator.step(there, "reconcile", "export", records=written.records)
-            backup = _replace(operator, target, path)
+            put_in_place(target, path)
         except OSError as error:
             raise LegacyNotWritable(f"{target}: {error.strerror}") from error
         finally:
             export.discard()
-        operator.step(there, "reconcile", "replace", records=written.records, backup=backup)
+        operator.step(there, "reconcile", "replace", records=written.records)
+    backup = keep_what_was_there(operator, replace(there, json_seen=seen), "before-reconcile")
     return Reconciled("json", True, waiting, done.taken, 0, None, written.records, backup)
 
 
-def _replace(operator: Operator, target: Path, path: Path) -> str | None:
-    backup = keep_a_copy(operator, path, "before-reconcile")
-    dress_as(target, path)
+def put_in_place(target: Path, path: Path) -> None:
+    """Put a new file in the place of the JSON file, which stays under another name.
+
+    A process without our locks may be writing it this very moment, and whatever it writes to it
+    is found there by :func:`keep_what_was_there`.
+    """
+    aside = _aside(path)
+    aside.unlink(missing_ok=True)
+    if path.exists():
+        _dress_as(target, path)
+        try:
+            os.link(path, aside)
+        except OSError:
+            shutil.copyfile(path, aside)  # a file system without links
     os.replace(target, path)
     sync_directory(path.parent)
-    return backup
 
 
-def keep_a_copy(operator: Operator, path: Path, name: str) -> str | None:
-    """Copy the JSON file to the backups; None if it is not there."""
-    if not path.exists():
+def keep_what_was_there(operator: Operator, there: Control, name: str) -> str | None:
+    """Take in what was written to the old JSON file at the last moment, and move it to the
+    backups; None if there was none.
+
+    Args:
+        there: with the fingerprint of the old file when it was last looked at.
+    """
+    path = Path(operator.json_file)
+    aside = _aside(path)
+    if not aside.exists():
         return None
+    if path.exists() and os.path.samefile(aside, path):
+        aside.unlink()  # a crash came before the new file was in its place
+        return None
+    harvesting.take_in_aside(operator, there, aside)
     moment = operator.now().translate({ord(c): None for c in "-:.Z"})
     backup = operator.folder("backups") / f"{name}-{moment}.json"
-    shutil.copyfile(path, backup)
+    shutil.copyfile(aside, backup)
     backup.chmod(0o600)
+    aside.unlink()
     return str(backup)
 
 
-def dress_as(target: Path, path: Path) -> None:
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.replaced")
+
+
+def _dress_as(target: Path, path: Path) -> None:
     """Give a new file the mode of the one it is to replace, and its owner as far as one may."""
     if not path.exists():
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from metrics_store.errors import WrongPhase
 from metrics_store.legacy.report import Progress
-from metrics_store.phases import cutting_over, rolling_back
+from metrics_store.phases import beginning, cutting_over, rolling_back
 from metrics_store.phases.cutting_over import CutOver
 from metrics_store.phases.operator import Operator
 from metrics_store.phases.rolling_back import RolledBack
@@ -29,6 +29,7 @@ def resume(
         WrongPhase: nothing was begun.
         MetricsStoreError: as the command that is gone on with.
     """
+    beginning.forced_because(force, reason)
     there = operator.control()
     if there.intent is None:
         raise WrongPhase("nothing is unfinished", hint="There is nothing to resume.")

@@ -22,6 +22,7 @@ from metrics_store.legacy import importing, json_file
 from metrics_store.legacy.calls import Home, source_of
 from metrics_store.legacy.control import Control, Phase
 from metrics_store.legacy.json_file import Record
+from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.report import Progress
 from metrics_store.legacy_format import loading
 from metrics_store.legacy_format.moments import ZoneReader
@@ -29,8 +30,7 @@ from metrics_store.legacy_format.record import Refused, understand
 from metrics_store.phases import harvesting, replaying
 from metrics_store.phases.exported import Export, load
 from metrics_store.phases.operator import Operator
-from metrics_store.phases.reconciling import dress_as, keep_a_copy
-from metrics_store.replacing import sync_directory
+from metrics_store.phases.reconciling import keep_what_was_there, put_in_place
 from metrics_store.results import Result
 from metrics_store.store import MetricsStore
 
@@ -98,7 +98,12 @@ def rollback(
             Phase.DATABASE, Phase.COMPLETE, Phase.DUAL_WRITE, command="rollback"
         )
         if there.phase is Phase.DUAL_WRITE:
-            return _finish(operator, there, RolledBack(True, "database", there.phase, there.epoch))
+            if there.intent is None:
+                operator.require(Phase.DATABASE, Phase.COMPLETE, command="rollback")
+            was = there.changes[-1].from_phase if there.changes else Phase.DATABASE
+            if not execute:
+                return RolledBack(False, was, there.phase, there.epoch)
+            return _finish(operator, there, RolledBack(True, was, there.phase, there.epoch))
         was = there.phase
         if not execute:
             return RolledBack(False, was, Phase.DUAL_WRITE, there.epoch)
@@ -134,8 +139,9 @@ def _run(operator: Operator, there: Control, was: Phase) -> RolledBack:
                     f"{loaded.records:,} records load, {report.records:,} were written"
                 )
             operator.step(there, "rollback", "load", records=loaded.records)
-            backup = _put_in_place(operator, there, target, path)
-            there = operator.enter(replace(there, json_seen=None, archived=None), Phase.DUAL_WRITE)
+            put_in_place(target, path)
+            operator.step(there, "rollback", "replace")
+            there = operator.enter(replace(there, archived=None), Phase.DUAL_WRITE)
             operator.step(there, "rollback", "commit", records=report.records)
             operator.mirror(there)
             waited = (time.perf_counter() - since) * 1000
@@ -154,16 +160,17 @@ def _run(operator: Operator, there: Control, was: Phase) -> RolledBack:
         report.skills,
         export.named,
         round(waited, 1),
-        backup,
     )
     return _finish(operator, there, done)
 
 
 def _finish(operator: Operator, there: Control, done: RolledBack) -> RolledBack:
     operator.mirror(there)
-    there = operator.save(replace(there, intent=None))
+    backup = keep_what_was_there(operator, there, "before-rollback")
+    operator.step(there, "rollback", "backup", file=backup)
+    there = operator.save(replace(there, intent=None, json_seen=None))
     operator.step(there, "rollback", "done", records=done.records)
-    return done
+    return replace(done, backup=backup)
 
 
 def _know_the_file(operator: Operator, there: Control) -> None:
@@ -178,16 +185,6 @@ def _harvest_the_rest(operator: Operator, there: Control) -> Control:
         if not found.written:
             return there
     return there
-
-
-def _put_in_place(operator: Operator, there: Control, target: Path, path: Path) -> str | None:
-    backup = keep_a_copy(operator, path, "before-rollback")
-    dress_as(target, path)
-    operator.step(there, "rollback", "backup", file=backup)
-    os.replace(target, path)
-    sync_directory(path.parent)
-    operator.step(there, "rollback", "replace")
-    return backup
 
 
 def _room_for(path: Path, operator: Operator) -> None:
@@ -246,8 +243,10 @@ def _rehearse_in(
         copy = _Copy(operator, there, store)
         path = Path(operator.json_file)
         if path.exists():
-            importing.take_in(store, path, zone=there.zone, progress=progress)
-            kept = Counter(_texts(path, there.zone, operator.clock.now_us()))
+            # One copy for both: runners go on writing the file.
+            seen = copy_stable(path, folder)
+            importing.take_in(store, path, zone=there.zone, progress=progress, copy=seen)
+            kept = Counter(_texts(seen.path, there.zone, operator.clock.now_us()))
         _know_the_file(copy, there)
         export = Export(copy, there, target)
         try:

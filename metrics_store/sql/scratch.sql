@@ -82,8 +82,8 @@ WHERE NOT EXISTS (SELECT 1 FROM met WHERE id = value AND taken = 1);
 INSERT OR REPLACE INTO kept (id, record) VALUES (?, ?);
 
 -- name: kept
--- The first record of a key, if it was kept.
-SELECT record FROM kept WHERE id = ?;
+-- The first records that were kept of a JSON array of first ids.
+SELECT id, record FROM kept WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: contest
 -- Keep a record until all of its key are known.
@@ -97,6 +97,10 @@ SELECT min(key) FROM contested WHERE key > ?;
 -- name: contested
 -- The distinct records of a key that wait.
 SELECT position, n, record FROM contested WHERE key = ? ORDER BY position;
+
+-- name: waiting
+-- The records that wait, by key, after one that is settled.
+SELECT key, position, n, record FROM contested WHERE key > ? ORDER BY key;
 
 -- name: settled
 -- Let the records of a key wait no longer.

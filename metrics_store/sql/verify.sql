@@ -1,8 +1,9 @@
 -- Comparing a legacy file with the store, and the differences found.
 
 -- name: sources
--- The legacy files of a lineage.
-SELECT id FROM legacy_source WHERE lineage = ?1 OR id = ?1;
+-- The legacy files of the history that one belongs to. (One of which no pass has ended has none.)
+SELECT id FROM legacy_source
+WHERE id = ?1 OR lineage = (SELECT lineage FROM legacy_source WHERE id = ?1 AND lineage <> 0);
 
 -- name: inflight_rows
 -- What is in flight of the files in a JSON array: ids, in their order, after one; it has no seq.
@@ -34,7 +35,7 @@ SELECT ifnull(max(seq), 0) FROM skill_invocation;
 -- name: quarantined
 -- Why texts given as a JSON array of [digest, ordinal] are kept apart for a file, and the texts.
 SELECT digest, ordinal, reason, raw FROM legacy_quarantine
-WHERE source_id = ?1 AND (digest, ordinal) IN (
+WHERE source_id = (SELECT id FROM legacy_source WHERE path = ?1) AND (digest, ordinal) IN (
     SELECT value ->> 0, value ->> 1 FROM json_each(?2)
 );
 
@@ -69,10 +70,9 @@ WHERE id = ?;
 -- The newest verify that ran to its end.
 SELECT report FROM legacy_verify WHERE report IS NOT NULL ORDER BY id DESC LIMIT 1;
 
--- name: of_verify
--- The end of the log when a verify's copy was taken, and the file as the store knows it now.
-SELECT up_to_seq, (SELECT id FROM legacy_source WHERE path = verify.source)
-FROM legacy_verify AS verify WHERE id = ?;
+-- name: up_to_seq
+-- The end of the log when a verify's copy was taken.
+SELECT up_to_seq FROM legacy_verify WHERE id = ?;
 
 -- name: words_of
 -- What people said of the differences of the verify of a file that ran to its end before another.

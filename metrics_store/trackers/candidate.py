@@ -58,7 +58,7 @@ class Spill:
     def _write(self) -> None:
         try:
             while self._unwritten:
-                spill.add(self._json_file, self._unwritten[0])
+                spill.add(self._json_file, self._unwritten[0], patience=PATIENCE)
                 self._unwritten.popleft()
         except MetricsStoreError as error:
             n = len(self._unwritten)

@@ -21,8 +21,8 @@ from metrics_store.errors import LegacyNotOverwritten
 from metrics_store.legacy_format.members import MEMBERS
 from metrics_store.timeline import zone_named
 from metrics_store.trackers import file_state
-from metrics_store.trackers.document import Json
-from metrics_store.trackers.merging import is_pending
+from metrics_store.trackers.document import is_pending
+from metrics_store.trackers.layout import Json
 
 #: Records of a call's skill and path that are looked at in the file.
 LIMIT = 1_000

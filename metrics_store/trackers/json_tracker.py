@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Literal
 
@@ -24,14 +24,14 @@ from metrics_store.errors import (
     MetricsStoreError,
 )
 from metrics_store.legacy import locks
-from metrics_store.legacy_format.members import KNOWN, MEMBERS
 from metrics_store.replacing import replace_text
 from metrics_store.rows import Duration, duration_us
 from metrics_store.timeline import zone_named
-from metrics_store.trackers import numbers
-from metrics_store.trackers.document import Json, text_of
+from metrics_store.trackers import given, numbers
+from metrics_store.trackers.document import text_of
+from metrics_store.trackers.layout import Json
 from metrics_store.trackers.ledger import Ledger
-from metrics_store.trackers.merging import Own, Put, is_pending
+from metrics_store.trackers.merging import Own
 from metrics_store.trackers.numbers import SkillNumbers
 
 log = logging.getLogger("metrics_store")
@@ -81,7 +81,7 @@ class JsonInvocation:
             InvalidValue: a value cannot be recorded; it is still in flight.
             LegacyFileError: it was not saved, as :meth:`JsonMetricsTracker.flush`.
         """
-        members = _ending(completed, follow_up_actions, error_type)
+        members = given.ending(completed, follow_up_actions, error_type)
         us = duration_us(duration_seconds)
         self._tracker._end(self._own, self._started_us, members, us)
 
@@ -149,13 +149,14 @@ class JsonMetricsTracker:
         Raises:
             InvalidValue: as :meth:`track_invocation`, or it is no moment.
         """
-        return self._begun(skill_name, workflow_path, _moment(raw_invoked_at))
+        return self._begun(skill_name, workflow_path, given.moment(raw_invoked_at))
 
     def finish(self, record: Mapping[str, Json]) -> None:
         """Write the record of an invocation that was started elsewhere.
 
-        If the file has the same one pending, that one has ended; else it is added. After a failure
-        the same call tries again.
+        If the file has the same one pending, that one has ended; if it has the very same record,
+        which this tracker did not write, nothing is added; else it is. After a failure the same
+        call tries again.
 
         Args:
             record: the seven members of the legacy format, ended.
@@ -164,11 +165,11 @@ class JsonMetricsTracker:
             InvalidValue: it is no such record.
             LegacyFileError: it was not saved, as :meth:`flush`.
         """
-        members = _checked(record)
+        members = given.checked(record)
         own = self._ledger.failed(members)
         if own is None:
-            pending = {**members, **_PENDING}
-            own = self._ledger.start(lambda: pending, put=Put.PENDING)
+            pending = {**members, **given.PENDING}
+            own = self._ledger.start(lambda: pending, elsewhere=True)
             self._ledger.end(own, members)
         self._save(own)
 
@@ -183,13 +184,13 @@ class JsonMetricsTracker:
         self._save(None)
 
     def _begun(self, skill_name: str, path: str | None, raw: str | None) -> JsonInvocation:
-        given = {"skill_name": _name(skill_name), "workflow_path": _text("workflow_path", path)}
+        skill_name, path = given.name(skill_name), given.optional_text("workflow_path", path)
         own = self._ledger.start(
             lambda: {
-                "skill_name": given["skill_name"],
+                "skill_name": skill_name,
                 "invoked_at": self._now() if raw is None else raw,
-                "workflow_path": given["workflow_path"],
-                **_PENDING,
+                "workflow_path": path,
+                **given.PENDING,
             }
         )
         return JsonInvocation(self, own, self._clock.monotonic_us())
@@ -211,10 +212,10 @@ class JsonMetricsTracker:
     def _save(self, own: Own | None) -> None:
         try:
             self._ledger.save(own)
-        except MetricsStoreError as error:
+        except BaseException as error:
             if own is not None:
-                own.failed = True
-            if self._raises:
+                own.failed = True  # also by Ctrl-C: its caller may try again
+            if self._raises or not isinstance(error, MetricsStoreError):
                 raise
             log.error("a record waits in memory: %s. %s", error, error.hint)
         else:
@@ -261,73 +262,5 @@ class JsonMetricsTracker:
             raise ExportFailed(f"{target}: {error.strerror}") from error
 
 
-_PENDING: dict[str, Json] = {
-    "completed": False,
-    "duration_seconds": None,
-    "follow_up_actions": [],
-    "error_type": None,
-}
-
-
 def _named(own: Own) -> str:
     return f"{own.record['skill_name']!r} of {own.record['invoked_at']}"
-
-
-def _ending(completed: object, actions: object, error_type: object) -> dict[str, Json]:
-    if not isinstance(completed, bool):
-        raise InvalidValue(f"completed is {completed!r}, not True or False"[:200])
-    if actions is None:
-        actions = ()
-    if isinstance(actions, (str, bytes)) or not isinstance(actions, Sequence):
-        raise InvalidValue(f"follow_up_actions is {type(actions).__name__}, not a list of texts")
-    return {
-        "completed": completed,
-        "duration_seconds": None,
-        "follow_up_actions": [_required("a follow-up action", action) for action in actions],
-        "error_type": _text("error_type", error_type),
-    }
-
-
-def _checked(record: Mapping[str, Json]) -> dict[str, Json]:
-    """The record of an invocation that has ended, its members in the legacy order."""
-    if set(record) != KNOWN:
-        raise InvalidValue(f"a record has the members {', '.join(MEMBERS)}, and no other")
-    ending = _ending(record["completed"], record["follow_up_actions"], record["error_type"])
-    seconds = record["duration_seconds"]
-    if seconds is not None:
-        duration_us(seconds)  # type: ignore[arg-type]
-        ending["duration_seconds"] = float(str(seconds))
-    if is_pending(ending):
-        raise InvalidValue("the record says nothing of an end", hint="Give its duration.")
-    return {
-        "skill_name": _name(record["skill_name"]),
-        "invoked_at": _moment(record["invoked_at"]),
-        "workflow_path": _text("workflow_path", record["workflow_path"]),
-        **ending,
-    }
-
-
-def _name(value: object) -> str:
-    if value == "":
-        raise InvalidValue("skill_name is empty")
-    return _required("skill_name", value)
-
-
-def _moment(value: object) -> str:
-    text = _required("invoked_at", value)
-    try:
-        datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidValue(f"invoked_at: {error}") from error
-    return text
-
-
-def _text(name: str, value: object) -> str | None:
-    return None if value is None else _required(name, value)
-
-
-def _required(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidValue(f"{name} is {type(value).__name__}, not text")
-    # An enum's member is its text, and nothing else, once it is stored.
-    return value if value.__class__ is str else str.__str__(value)

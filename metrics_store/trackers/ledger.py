@@ -17,8 +17,9 @@ from metrics_store.errors import LegacyNotOverwritten, LegacyNotWritable
 from metrics_store.legacy import locks
 from metrics_store.replacing import replace_text
 from metrics_store.trackers import file_state, numbers
-from metrics_store.trackers.document import Document, Json, reload, text_of
+from metrics_store.trackers.document import Document, reload, text_of
 from metrics_store.trackers.file_state import Read
+from metrics_store.trackers.layout import Json
 from metrics_store.trackers.merging import Own, Put, count, merge
 from metrics_store.trackers.numbers import SkillNumbers
 
@@ -56,20 +57,20 @@ class Ledger:
         self._open: dict[int, Own] = {}  # by number: pending, unsaved, or to be looked for
         self._settled: list[Own] = []  # ended, and the document has them
         self._document: Document | None = None
-        self._kept = 0  # first records that are as this tracker wrote them last
+        self._held: set[int] = set()  # the positions of the settled
         self._seen: _Seen | None = None
 
     # In memory
 
-    def start(self, record: Callable[[], dict[str, Json]], *, put: Put = Put.NEVER) -> Own:
+    def start(self, record: Callable[[], dict[str, Json]], *, elsewhere: bool = False) -> Own:
         """Add a record, still pending.
 
         Args:
             record: makes it; called under the lock, so that records are in the order of moments.
-            put: how the file may have it.
+            elsewhere: whether it began elsewhere, so that the file may have it already.
         """
         with self._memory:
-            return self._added(Own(record(), put=put))
+            return self._added(Own(record(), elsewhere=elsewhere))
 
     def end(self, own: Own, members: Mapping[str, Json]) -> bool:
         """Note how a record ended, if it had not; says whether it had not."""
@@ -91,7 +92,7 @@ class Ledger:
     def _keep(self, own: Own) -> None:
         if self._open.get(own.number) is not own:
             # The parent may have put it into the file.
-            own.put, own.position = max(own.put, Put.PENDING), None
+            own.elsewhere, own.position = True, None
             self._added(own)
 
     def forget(self, own: Own) -> None:
@@ -166,7 +167,7 @@ class Ledger:
         try:
             with self._memory:
                 batch = sorted(self._open.values(), key=lambda own: own.number)
-                for own in merge(document, self._kept, batch):
+                for own in merge(document, batch, self._held):
                     batch.remove(own)
                     del self._open[own.number]
                 ended = [own for own in batch if own.end]
@@ -188,8 +189,8 @@ class Ledger:
                 own.saved = True
                 del self._open[own.number]
             self._settled += ended
+            self._held.update(own.position for own in ended if own.position is not None)
             self._use(document, len(document.records))
-            self._kept = len(document.records)
 
     def _use(self, document: Document | None, kept: int) -> None:
         """Take a document for the file's; of the one before, so many first records are in it."""
@@ -197,11 +198,11 @@ class Ledger:
             lost = [own for own in self._settled if _is_past(own, kept)]
             if lost:
                 self._settled = [own for own in self._settled if not _is_past(own, kept)]
+                self._held = {n for n in self._held if n < kept}
                 self._open |= {own.number: own for own in lost}
             for own in self._open.values():
                 if _is_past(own, kept):
                     own.position = None
-        self._kept = min(self._kept, kept)
         self._document = document
         if document is not None:
             self._seen = _Seen(document.read, dict(document.skills))

@@ -3,23 +3,22 @@
 A plain legacy tracker rewrites the whole file from its own memory, and so erases what others wrote
 since it last read. Hence a tracker of ours remembers every record it made, looks before each save
 where they are, and puts back what is missing. Per key and content there are then as many records
-as the file has or as this tracker wrote, whichever is more; one that was never in the file is
-nobody else's, whatever the file holds already.
+as the file has or as this tracker put there, whichever is more. One that began here and was never
+put there is in addition to whatever the file holds: two processes may make the same one.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
 from metrics_store.trackers import numbers
-from metrics_store.trackers.document import Document, Json
+from metrics_store.trackers.document import Document, is_pending, key_of
+from metrics_store.trackers.layout import Json
 
 log = logging.getLogger("metrics_store")
-
-Key = tuple[Json, Json, Json]
 
 
 class Put(IntEnum):
@@ -41,6 +40,7 @@ class Own:
         put: how it was in a text that was, or may have been, put into the file.
         saved: whether the file had it, ended, when it was last written.
         failed: whether saving it failed, as its caller was told.
+        elsewhere: whether it began elsewhere, so that the file may have it already.
         position: where the document has it.
     """
 
@@ -50,24 +50,24 @@ class Own:
     put: Put = Put.NEVER
     saved: bool = False
     failed: bool = False
+    elsewhere: bool = False
     position: int | None = None
 
 
-def merge(document: Document, kept: int, owns: Iterable[Own]) -> list[Own]:
+def merge(document: Document, owns: Iterable[Own], held: Container[int]) -> list[Own]:
     """Put a tracker's records into a document, and count in its totals those that it did not have.
 
     Args:
         document: is changed.
-        kept: how many of its first records were there when this tracker last wrote: whatever of
-            them is its own has its position.
         owns: in the order of starts; all those that are pending, unsaved or without a position.
+        held: the positions of the tracker's other records.
 
     Returns:
         Those that are pending here and that somebody else has ended: they are no longer to be
         written.
     """
     owns = list(owns)
-    elsewhere = _claim(document, kept, [own for own in owns if own.put and own.position is None])
+    elsewhere = _claim(document, owns, held)
     counted = []
     for own in owns:
         if own in elsewhere:
@@ -86,29 +86,27 @@ def merge(document: Document, kept: int, owns: Iterable[Own]) -> list[Own]:
     return elsewhere
 
 
-def _claim(document: Document, kept: int, owns: list[Own]) -> list[Own]:
-    """Find the records again that somebody may have erased."""
-    if not owns:
+def _claim(document: Document, owns: list[Own], held: Container[int]) -> list[Own]:
+    """Find the records again that somebody may have erased, or that began elsewhere."""
+    lost = [own for own in owns if own.position is None and (own.put or own.elsewhere)]
+    if not lost:
         return []
-    free: dict[Key, list[int]] = {key_of(own.record): [] for own in owns}
-    for position in range(kept, len(document.records)):
-        record = document.records[position]
-        if isinstance(record, dict) and (same := free.get(key_of(record))) is not None:
-            same.append(position)
-    for as_ended in (True, False):
-        for own in owns:
-            # An equal record that has ended is another's, if this one was only put as pending.
-            if own.position is None and not (as_ended and own.put < Put.ENDED):
-                same = free[key_of(own.record)]
-                for position in same:
-                    there = document.records[position]
-                    if there == own.record if as_ended else is_pending(there):
-                        own.position = position
-                        same.remove(position)
-                        break
-    return [
-        own for own in owns if own.position is None and not own.end and free[key_of(own.record)]
-    ]
+    taken = {own.position for own in owns}
+
+    def claim(own: Own, fits: Callable[[Json], bool]) -> bool:
+        for position in document.positions(key_of(own.record)):
+            if position in taken or position in held or not fits(document.records[position]):
+                continue
+            taken.add(position)
+            own.position = position
+            return True
+        return False
+
+    # An equal record that has ended is another's, if this one was only put as pending.
+    left = [own for own in lost if own.put < Put.ENDED or not claim(own, own.record.__eq__)]
+    left = [own for own in left if not claim(own, is_pending)]
+    left = [own for own in left if not (own.elsewhere and claim(own, own.record.__eq__))]
+    return [own for own in left if not own.end and claim(own, lambda _: True)]
 
 
 def count(document: Document, record: dict[str, Json]) -> None:
@@ -122,21 +120,3 @@ def count(document: Document, record: dict[str, Json]) -> None:
         return
     totals = numbers.add(known, record).to_dict()
     document.set_totals(name, {**before, **totals} if isinstance(before, dict) else totals)
-
-
-def key_of(record: dict[str, Json]) -> Key:
-    """What tells records apart as far as the legacy format can."""
-    skill, moment, path = map(record.get, ("skill_name", "invoked_at", "workflow_path"))
-    # A list or an object is the key of nothing of ours.
-    return tuple(x if x is None or isinstance(x, str) else "" for x in (skill, moment, path))  # type: ignore[return-value]
-
-
-def is_pending(record: Json) -> bool:
-    """Whether a record of the file says nothing of an end."""
-    return (
-        isinstance(record, dict)
-        and record.get("completed") is False
-        and record.get("duration_seconds") is None
-        and not record.get("follow_up_actions")
-        and record.get("error_type") is None
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -62,6 +63,7 @@ class Observer:
         self._random = random.Random()
         # Outcomes that the store did not take yet; a store that is down loses the oldest of them.
         self._unkept: deque[Outcome] = deque(maxlen=1000)
+        self._keeping = threading.Lock()
 
     def sampled(self) -> bool:
         """Whether the next read is to be compared."""
@@ -132,13 +134,13 @@ class Observer:
         """Store an outcome: the sums of its kind, and both sides if they differ."""
         if self._heard is not None:
             self._heard(found)
-        self._unkept.append(found)
         try:
-            with at_most(self._patience):
+            with self._keeping, at_most(self._patience):
+                self._unkept.append(found)
                 while self._unkept:
                     self._write(self._unkept[0])
                     self._unkept.popleft()
-        except (MetricsStoreError, IndexError) as error:
+        except MetricsStoreError as error:
             log.warning("the outcome of comparing %s was not kept yet: %s", found.method, error)
 
     def _write(self, found: Outcome) -> None:

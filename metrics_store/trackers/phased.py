@@ -181,6 +181,10 @@ class PhasedTracker:
             if there is None or there.phase.in_json:
                 return  # the JSON format knows what has ended
             with locks.held(self._lock_file, shared=True), at_most(STORE_PATIENCE):
+                # Again, for the wait may have been for a change of phase.
+                there = self._control.current()
+                if there is None or there.phase.in_json:
+                    return
                 store = self._opened()
                 values = (*_in_flight(call), store.database.schema_version)
                 store.database.write_one(query("skills.start_invocation"), values, flush=False)
@@ -259,24 +263,28 @@ class PhasedTracker:
         """
         there = self._control.current()
         if there is None and not self._looked_for_control:
-            self._refuse_a_lost_control()
-            self._looked_for_control = True
+            self._looked_for_control = self._refuse_a_lost_control()
         return there
 
-    def _refuse_a_lost_control(self) -> None:
-        """Without a control file the JSON file decides; unless the store knows better."""
+    def _refuse_a_lost_control(self) -> bool:
+        """Without a control file the JSON file decides; unless the store knows better.
+
+        Returns:
+            Whether the store was asked, or there is none.
+        """
         if self._db is None or (self._store is None and not os.path.exists(str(self._db))):
-            return
+            return True
         try:
             with self._opened().database.read() as connection:
                 found = connection.execute(query("phases.mirrored")).fetchone()
         except MetricsStoreError as error:
             log.warning("the store was not asked for its phase: %s", error)
-            return
+            return False
         if found and found[1] == str(self.metrics_file) and found[3] != Phase.LEGACY:
             raise ControlUnreadable(
                 f"{control.control_path(self.metrics_file)} is gone; the store is in {found[3]}"
             )
+        return True
 
     # Reading
 

@@ -19,11 +19,13 @@ from pathlib import Path
 import machine
 from crowd import crowd
 from json_tracker import against_json
+from leaving import compared_reads, cutover, dual_writes
 from measure import Figure, Run, say, written
 from reading import overview, skill_metrics
 from recording import batch, buffered, record_one, start_and_end
 from starting import starting
 from taking_in import taking_in
+from verifying import verifying
 
 Benchmark = Callable[[Run], Iterator[Figure]]
 
@@ -37,6 +39,10 @@ BENCHMARKS: dict[str, Benchmark] = {
     "skill-metrics": skill_metrics,
     "overview": overview,
     "import": taking_in,
+    "verify": verifying,
+    "dual-write": dual_writes,
+    "compared-reads": compared_reads,
+    "cutover": cutover,
     "start-up": starting,
 }
 _WIDTHS = (58, 12, 12, 22)

@@ -294,4 +294,3 @@ def test_importing_it_loads_no_heavy_library(python: Callable[..., object]) -> N
         "print([m for m in ('typer', 'rich', 'yoyo', 'sqlite_utils') if m in sys.modules])"
     )
     assert done.stdout == "[]\n"  # type: ignore[attr-defined]
-    assert sys.version_info >= (3, 11)

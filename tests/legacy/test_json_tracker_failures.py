@@ -1,4 +1,4 @@
-"""A file that our JSON tracker cannot write or cannot parse: nothing is lost, and nothing hidden."""
+"""What our JSON tracker cannot write or cannot parse: nothing is lost, and nothing hidden."""
 
 from __future__ import annotations
 
@@ -81,6 +81,22 @@ def test_a_failed_save_is_tried_again_by_the_next_call(track: Track, path: Path)
     assert [one["follow_up_actions"] for one in records(path)] == [["a"]]
     assert total(path) == 1
     tracker.flush()
+
+
+def test_an_interrupted_save_can_be_tried_again(
+    track: Track, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = track(on_error="log").track_invocation("x")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("metrics_store.trackers.ledger.replace_text", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            done()
+    done()
+    assert total(path) == 1
 
 
 def test_with_on_error_log_a_failure_is_logged_with_what_to_do(

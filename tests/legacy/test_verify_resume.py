@@ -240,9 +240,7 @@ def test_an_import_runs_while_a_verify_waits_to_go_on(cut_short: MetricsStore, f
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed", "longer"])
-def test_without_its_copy_it_is_abandoned(
-    damage: str, cut_short: MetricsStore, file: Path
-) -> None:
+def test_without_its_copy_it_is_abandoned(damage: str, cut_short: MetricsStore, file: Path) -> None:
     (copy,) = Path(f"{cut_short.path}.verify").glob("legacy-*.json")
     if damage == "gone":
         copy.unlink()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, sqlite
 from metrics_store.errors import (
@@ -21,7 +19,7 @@ from metrics_store.errors import (
 from metrics_store.legacy import taking, verifying
 from metrics_store.legacy.importing import take_in
 from metrics_store.legacy.report import Progress
-from metrics_store.legacy.verifying import VerifyReport, verify
+from metrics_store.legacy.verifying import verify
 
 FILES = Path(__file__).parent / "files"
 UNFINISHED = {"completed": False, "duration_seconds": None}
@@ -93,9 +91,7 @@ def test_identical_triples_are_three(store: MetricsStore, write: Write) -> None:
     assert (report.unexplained, report.explained) == ({"only_in_file": 2}, {"only_in_store": 1})
 
 
-def test_the_order_of_several_with_one_key_means_nothing(
-    store: MetricsStore, write: Write
-) -> None:
+def test_the_order_of_several_with_one_key_means_nothing(store: MetricsStore, write: Write) -> None:
     several = [call(0, duration_seconds=float(n % 3)) for n in range(5)]
     take_in(store, write(*several), zone="UTC")
     for turned in (several[::-1], several[2:] + several[:2]):
@@ -283,9 +279,7 @@ def exported(store: MetricsStore, n: int, row_id: str) -> None:
     connection.close()
 
 
-def test_a_row_known_under_an_exported_identity_is_known(
-    store: MetricsStore, write: Write
-) -> None:
+def test_a_row_known_under_an_exported_identity_is_known(store: MetricsStore, write: Write) -> None:
     take_in(store, write(call(0)), zone="UTC")
     row_id = store.record_invocation(
         "s", completed=True, duration_seconds=1.0, invoked_at="2025-02-10T00:00:07Z"
@@ -318,25 +312,6 @@ def test_bad_input_is_refused_and_leaves_nothing_behind(
         verify(store, tmp_path / "other.json", resume=True)
 
 
-def test_of_two_at_once_the_second_is_refused_and_an_import_is_not(
-    store: MetricsStore, write: Write, open_store: Callable[..., MetricsStore]
-) -> None:
-    path, refused = write(call(0)), []
-    take_in(store, path, zone="UTC")
-
-    def meanwhile(progress: Progress) -> None:
-        if progress.stage != "settling":
-            return
-        with open_store() as other:
-            assert take_in(other, path).fine
-            with pytest.raises(LegacyFileError, match="another process") as refusal:
-                verify(other, path)
-            refused.append(refusal)
-
-    assert verify(store, path, progress=meanwhile).clean
-    assert refused
-
-
 @pytest.mark.parametrize("batch", [1, 3, 5000])
 def test_the_size_of_its_batches_changes_nothing(
     batch: int, store: MetricsStore, monkeypatch: pytest.MonkeyPatch
@@ -357,80 +332,3 @@ def test_progress_goes_through_the_stages(store: MetricsStore) -> None:
     assert [p.records for p in seen] == sorted(p.records for p in seen)
     assert all(p.done <= p.total == report.size for p in seen)
     assert set(report.seconds) == {"copying", "comparing", "settling", "rows", "storing"}
-
-
-# While runners write
-
-
-def landing(at: str, land: Callable[[], object]) -> Callable[[Progress], None]:
-    """Do something once, when a stage begins."""
-    done: list[object] = []
-
-    def progress(progress: Progress) -> None:
-        if progress.stage == at and not done:
-            done.append(progress)
-            land()
-
-    return progress
-
-
-def test_a_record_that_lands_during_the_verify_is_found(
-    store: MetricsStore, write: Write, open_store: Callable[..., MetricsStore]
-) -> None:
-    path = write(call(0), call(1), call(1), call(2, **UNFINISHED))
-    take_in(store, write(call(0), call(1), call(2, **UNFINISHED)), zone="UTC")
-    write(call(0), call(1), call(1), call(2), call(3))
-    with open_store() as other:
-        land = landing("settling", lambda: take_in(other, path))
-        report = verify(store, path, progress=land)
-    assert (report.equal, report.clean, stored(store)) == (5, True, [])
-
-
-def test_it_waits_a_moment_for_a_write_that_is_under_way_and_no_longer(
-    store: MetricsStore, write: Write, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = write(call(0), call(1))
-    take_in(store, write(call(0)), zone="UTC")
-    write(call(0), call(1))
-    begin, slept = clock.monotonic, []
-
-    def sleep(seconds: float) -> None:
-        slept.append(seconds)
-        clock.advance(seconds)
-        if len(slept) == 3:
-            take_in(store, path)
-
-    monkeypatch.setattr(clock, "sleep", sleep)
-    assert verify(store, path).clean
-    assert len(slept) == 3
-    slept.clear()
-    write(call(0), call(1), call(2))
-    monkeypatch.setattr(clock, "sleep", lambda seconds: clock.advance(seconds))
-    begin = clock.monotonic
-    assert verify(store, path).unexplained == {"only_in_file": 1}
-    assert 0 < clock.monotonic - begin <= 2_000_000
-
-
-def test_what_was_recorded_after_the_copy_was_taken_is_explained_by_that(
-    store: MetricsStore, write: Write, open_store: Callable[..., MetricsStore]
-) -> None:
-    path = write(call(0), call(1, **UNFINISHED))
-    take_in(store, path, zone="UTC")
-    later = write(call(0), call(1), call(2), name="later.json")
-
-    def land() -> None:
-        shutil.copy(later, path)
-        with open_store() as other:
-            take_in(other, path)
-
-    report = verify(store, path, progress=landing("comparing", land))
-    assert (report.equal, report.explained) == (1, {"store_ahead": 1, "only_in_store": 1})
-    assert [row["explanation"] for row in stored(store)] == [
-        "it ended after the copy was taken",
-        "it was recorded after the copy was taken",
-    ]
-    assert all(row["explained_by"] == "metrics-store" for row in stored(store))
-
-
-def report_numbers(report: VerifyReport) -> tuple[object, ...]:
-    return report.compared, report.equal, dict(report.explained), dict(report.unexplained)

@@ -1,0 +1,136 @@
+"""What the commands of a migration share: their options, the operator, and how commands are told.
+
+Whatever names a command to type names it so that it can be typed: with the program as it is called
+here, and with the JSON file if it is not the default one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from metrics_store.cli.options import PROGRAM, say
+from metrics_store.errors import (
+    LegacyFileError,
+    LegacyFileNotFound,
+    MetricsStoreError,
+    NotLegacyFile,
+)
+from metrics_store.render import figures
+
+if TYPE_CHECKING:
+    from metrics_store.phases.operator import Operator
+
+DEFAULT = Path(".session-buddy/skill_metrics.json")
+#: An unmet gate, a wrong word: nothing was done.
+NOT_DONE = 2
+_COMMAND = re.compile(
+    rf"{PROGRAM} legacy (diff (?:list|show|explain)|(?!import\b)[a-z]+)(?=[ .,;:]|$)"
+)
+
+JsonFile = Annotated[
+    Path, typer.Option("--json-file", metavar="FILE", help="The legacy JSON file.")
+]
+Execute = Annotated[
+    bool, typer.Option("--execute", help="Do it; else only say what would be done.")
+]
+Habit = Annotated[
+    bool, typer.Option("--execute", help="Makes no difference: this only adds, and runs at once.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Pass a gate that is not met; needs --reason.")
+]
+Reason = Annotated[
+    str | None,
+    typer.Option(metavar="TEXT", help="Why; it is kept for good.", show_default=False),
+]
+
+
+@contextmanager
+def operating(json_file: Path, db: Path | None) -> Iterator[Operator]:
+    """An operator for the file that the command line names.
+
+    Raises:
+        LegacyFileNotFound: there is neither the file nor a migration of it.
+        NotLegacyFile: it is a directory.
+        LegacyFileError: it cannot be looked at.
+    """
+    from metrics_store.phases.operator import Operator
+
+    with _warnings_told():
+        try:
+            _refuse(json_file)
+            with Operator(json_file, db) as operator:
+                yield operator
+        except MetricsStoreError as error:
+            error.hint = typed(error.hint, json_file)
+            raise
+
+
+def _refuse(json_file: Path) -> None:
+    from metrics_store.legacy import control
+
+    try:
+        if json_file.is_dir():
+            raise NotLegacyFile(f"{json_file} is a directory", hint="Name the JSON file in it.")
+        os.stat(json_file)
+    except FileNotFoundError:
+        if not os.path.lexists(control.control_path(json_file)):
+            raise LegacyFileNotFound(
+                str(json_file), hint="Name the tracker's JSON file with --json-file."
+            ) from None
+    except OSError as error:
+        raise LegacyFileError(f"{json_file}: {error.strerror}") from error
+
+
+class _Told(logging.Handler):
+    """Says a warning of the library on standard error, made safe to show."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"warning: {record.getMessage()}")
+
+
+@contextmanager
+def _warnings_told() -> Iterator[None]:
+    log, handler = logging.getLogger("metrics_store"), _Told(logging.WARNING)
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def typed(text: str, json_file: Path) -> str:
+    """A text with the commands in it as they are to be typed here."""
+    named = ""
+    if os.path.realpath(json_file) != os.path.realpath(DEFAULT):
+        named = f" --json-file {shlex.quote(str(json_file))}"
+    called = program()
+    return _COMMAND.sub(lambda match: f"{called} legacy {match[1]}{named}", text)
+
+
+def to_execute(context: typer.Context) -> str:
+    """The command that was typed, with ``--execute``."""
+    arguments = [word for word in context.obj or () if word not in ("--json", "--execute")]
+    return f"{program()} {shlex.join([*arguments, '--execute'])}"
+
+
+def program() -> str:
+    """How this program is called from here."""
+    called = sys.argv[0]
+    if not os.path.basename(called).startswith(PROGRAM):
+        return PROGRAM
+    found = shutil.which(PROGRAM)
+    if found is not None and os.path.realpath(found) == os.path.realpath(called):
+        return PROGRAM
+    return shlex.quote(figures.path(os.path.abspath(called)))

@@ -1,0 +1,15 @@
+"""What the tests of the migration share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from migrating import Migration
+from settable_clock import SettableClock
+
+
+@pytest.fixture
+def migration(tmp_path: Path, clock: SettableClock) -> Migration:
+    """A migration that was just begun, of a legacy file without records, on the test's clock."""
+    return Migration(tmp_path, clock)
