@@ -8,7 +8,7 @@ Usage: scripts/cutover_to_database.sh [OPTIONS]
 
 Shows where the migration stands, compares every record of the JSON file with the store, rehearses
 the way back on copies, and then cuts over. Without --execute the cutover only says what it would
-do. It stops at the first of these that finds a problem.
+do. It stops where the comparison or the rehearsal finds a problem.
 
 OPTIONS go to `metrics-store legacy cutover`, among them:
   --json-file FILE        the legacy JSON file (default: .session-buddy/skill_metrics.json)
@@ -49,13 +49,15 @@ done
 need_venv core
 legacy() { "$VENV/bin/metrics-store" legacy "$@"; }
 
-# To stderr: stdout is the cutover's. A status that asks for somebody (1) may be mended by what
-# follows; one that cannot be told may not.
+# To stderr: stdout is the cutover's.
 say "== status"
-legacy status "${named[@]}" >&2 || [[ $? -eq 1 ]] || exit
+# What asks for somebody (1) may be mended by what follows; what cannot be told may not.
+status=0
+legacy status ${named[@]+"${named[@]}"} >&2 || status=$?
+[[ $status -le 1 ]] || exit "$status"
 say "" "== verify"
-legacy verify "${named[@]}" >&2
+legacy verify ${named[@]+"${named[@]}"} >&2
 say "" "== rehearsal of the way back"
-legacy rollback --rehearse "${named[@]}" >&2
+legacy rollback --rehearse ${named[@]+"${named[@]}"} >&2
 say "" "== cutover"
 legacy cutover "$@"

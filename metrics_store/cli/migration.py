@@ -39,7 +39,8 @@ def start(
     context: typer.Context,
     zone: Zone = None,
     shadow_reads: Annotated[
-        int, typer.Option(metavar="N", help="Compared reads that the gate of shadow asks for.")
+        int,
+        typer.Option(min=0, metavar="N", help="Compared reads that the gate asks for."),
     ] = 100,
     max_verify_age: Annotated[
         str, typer.Option(metavar="SPAN", help="How long a full verify stays fresh.")
@@ -48,7 +49,7 @@ def start(
         str, typer.Option(metavar="SPAN", help="How long the store serves before complete.")
     ] = "7 days",
     sample_rate: Annotated[
-        float, typer.Option(metavar="R", help="Share of reads that are compared, 0 to 1.")
+        float, typer.Option(min=0, max=1, metavar="R", help="Share of reads that are compared.")
     ] = 1.0,
     execute: Execute = False,
     json_file: JsonFile = DEFAULT,
@@ -67,7 +68,6 @@ def start(
     wanted = Gates(
         shadow_reads, _span("--max-verify-age", max_verify_age), _span("--soak", soak), sample_rate
     )
-    beginning.check_gates(wanted)
     command = Changing(context, json_file, json=json)
     with operating(json_file, db) as operator:
         there, found = beginning.start(operator, zone=zone, wanted=wanted, execute=execute)

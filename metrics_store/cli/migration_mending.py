@@ -28,9 +28,9 @@ def resume(
     from metrics_store.phases import beginning, resuming
     from metrics_store.phases.rolling_back import RolledBack
 
-    beginning.forced_because(force, reason)
     command = Changing(context, json_file, json=json)
     with operating(json_file, db) as operator:
+        beginning.forced_because(force, reason)
         with progress_bar() as progress:
             done = resuming.resume(
                 operator, execute=execute, force=force, reason=reason, progress=progress

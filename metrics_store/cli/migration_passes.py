@@ -82,7 +82,9 @@ def verify(
     with operating(json_file, db) as operator:
         there = operator.control()
         if not there.phase.in_store:
-            raise WrongPhase(f"in {there.phase} the store has nothing to compare")
+            raise WrongPhase(f"in {there.phase} nothing was taken into the store yet")
+        if there.archived is not None:
+            raise WrongPhase(f"in {there.phase} the JSON file is {there.archived}")
         try:
             with progress_bar() as progress:
                 done = verifying.verify(

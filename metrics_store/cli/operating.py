@@ -21,10 +21,12 @@ import typer
 
 from metrics_store.cli.options import PROGRAM, say
 from metrics_store.errors import (
+    InvalidValue,
     LegacyFileError,
     LegacyFileNotFound,
     MetricsStoreError,
     NotLegacyFile,
+    UsageError,
 )
 from metrics_store.render import figures
 
@@ -64,6 +66,7 @@ def operating(json_file: Path, db: Path | None) -> Iterator[Operator]:
         LegacyFileNotFound: there is neither the file nor a migration of it.
         NotLegacyFile: it is a directory.
         LegacyFileError: it cannot be looked at.
+        UsageError: a word of the command line makes no sense.
     """
     from metrics_store.phases.operator import Operator
 
@@ -72,6 +75,10 @@ def operating(json_file: Path, db: Path | None) -> Iterator[Operator]:
             _refuse(json_file)
             with Operator(json_file, db) as operator:
                 yield operator
+        except InvalidValue as error:
+            # Of the command line, not of a record.
+            hint = typed(error.hint, json_file) or "See the command with --help."
+            raise UsageError(error.detail, hint=hint) from error
         except MetricsStoreError as error:
             error.hint = typed(error.hint, json_file)
             raise

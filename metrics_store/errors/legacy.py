@@ -159,3 +159,8 @@ class RehearsalFailed(MetricsStoreError):
 
 class StaleEpoch(WriteError):
     """The phase of the migration has changed meanwhile."""
+
+    default_hint = (
+        "If an older control file was put back, the store knows the phase: "
+        "metrics-store legacy resume --execute takes its word."
+    )

@@ -27,6 +27,11 @@ from metrics_store.store import MetricsStore
 from metrics_store.timeline import zone_named
 
 
+#: Until then a crash may have kept the store from hearing of the migration.
+FIRST_DUAL_EPOCH = 2
+WRONG_STORE = "Put the store's own file back in its place; this is another one, or a new one."
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A tracker's call that has ended.
@@ -147,8 +152,10 @@ def check_epoch(connection: Connection, home: Home, now_us: int) -> None:
     if home.migration_id is None:
         return
     found = connection.execute(query("phases.mirrored")).fetchone()
+    if found is None and home.epoch > FIRST_DUAL_EPOCH:
+        raise OtherMigration("the store knows nothing of it", hint=WRONG_STORE)
     if found is not None:
-        migration_id, path, epoch, _ = found
+        migration_id, path, epoch = found[:3]
         if migration_id != home.migration_id:
             raise OtherMigration(f"it is that of {path}")
         if epoch > home.epoch:

@@ -194,8 +194,8 @@ def refuse_a_lost_one(path: str) -> None:
     if os.path.exists(f"{path}.previous"):
         raise ControlUnreadable(
             f"{path} is gone, and {path}.previous is there",
-            hint="See which phase it was in (metrics-store legacy proof, or the store's table "
-            "legacy_migration), and put the copy in its place if that is the same.",
+            hint="Put the copy in its place, then: metrics-store legacy resume --execute, which asks "
+            "the store for the phase.",
         )
 
 

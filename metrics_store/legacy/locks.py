@@ -14,7 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from metrics_store.errors import LegacyLocked, LegacyNotWritable
 
@@ -50,7 +50,9 @@ def held(path: str, *, shared: bool = False, patience: float = PATIENCE) -> Iter
         _take(handle, path, shared, patience)
         yield
     finally:
-        os.close(handle)  # this drops the lock
+        # Not by closing alone: a child forked meanwhile shares the open file, and the lock with it.
+        _let_go(handle)
+        os.close(handle)
 
 
 def _open(path: str) -> int:
@@ -87,6 +89,11 @@ if sys.platform == "win32":
         except OSError:
             return False
         return True
+
+    def _let_go(handle: int) -> None:
+        with suppress(OSError):
+            os.lseek(handle, 0, os.SEEK_SET)
+            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
@@ -99,3 +106,7 @@ else:
                 return False
             raise LegacyNotWritable(f"{path}: {error.strerror}") from error
         return True
+
+    def _let_go(handle: int) -> None:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)

@@ -45,6 +45,7 @@ class Changed(Result):
         executed: whether it was done.
         requirements: what the gate asked for.
         forced: why an unmet gate was passed.
+        archived: where ``complete`` put the JSON file.
     """
 
     command: str
@@ -54,6 +55,7 @@ class Changed(Result):
     epoch: int
     requirements: tuple[Requirement, ...]
     forced: str | None
+    archived: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,8 @@ def advance(operator: Operator, *, execute: bool, force: bool, reason: str | Non
     forced = forced_because(force, reason)
     with operator.at_work():
         there = operator.control()
+        if there.intent is not None:
+            raise Unfinished(f"{there.intent.command}, begun {there.intent.begun_at}")
         if there.phase not in _NEXT:
             own = _OWN_COMMAND[there.phase]
             raise WrongPhase(

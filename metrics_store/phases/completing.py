@@ -44,7 +44,9 @@ def complete(operator: Operator, *, execute: bool, force: bool, reason: str | No
         if archived is not None:
             harvesting.take_in_aside(operator, there, Path(archived))
         operator.step(changed, "complete", "mirror")
-        return Changed("complete", True, there.phase, to, changed.epoch, asked, forced)
+        return Changed(
+            "complete", True, there.phase, to, changed.epoch, asked, forced, changed.archived
+        )
 
 
 def _archive(operator: Operator) -> str | None:

@@ -29,6 +29,7 @@ from metrics_store.legacy.report import Progress
 from metrics_store.phases import (
     beginning,
     delta,
+    explaining,
     fingerprints,
     gates,
     harvesting,
@@ -94,6 +95,8 @@ def cutover(
             if not execute:
                 return CutOver(False, there.epoch, ())
             return _after_commit(operator, there, CutOver(True, there.epoch, ()))
+        if execute:
+            explaining.explain_reads(operator, there)
         asked = gates.requirements(operator, there)
         beginning.refuse_unmet(asked, forced, execute=execute)
         if not execute:

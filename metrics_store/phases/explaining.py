@@ -32,7 +32,9 @@ def explain_reads(operator: Operator, there: Control) -> int:
         open_ones = connection.execute(query("phases.open_reads"), (since,)).fetchone()[0]
     if not open_ones:
         return 0
-    because = _why(operator, there)
+    # While nobody writes: a call that is between its two sides would look like a difference.
+    with operator.nobody_writes():
+        because = _why(operator, there)
     if because is None:
         return 0
     values = (because, operator.now(), "compared again", since)

@@ -153,8 +153,8 @@ def _agreeing(operator: Operator, there: Control) -> tuple[Requirement, ...]:
     todo = "Let runners read their numbers through open_tracker; each read counts."
     met = n >= wanted
     return (
-        Requirement("shadow reads", met, detail, "" if met else todo),
         _no_open_reads(operator, there),
+        Requirement("shadow reads", met, detail, "" if met else todo),
     )
 
 

@@ -27,7 +27,7 @@ from metrics_store.errors import (
     WrongPhase,
 )
 from metrics_store.legacy import control, locks
-from metrics_store.legacy.calls import Home, check_epoch
+from metrics_store.legacy.calls import FIRST_DUAL_EPOCH, WRONG_STORE, Home, check_epoch
 from metrics_store.legacy.control import Control, Intent, Phase
 from metrics_store.phases import steps
 from metrics_store.settings import Settings
@@ -118,6 +118,11 @@ class Operator:
         with store.database.read() as connection:
             found = connection.execute(query("phases.mirrored")).fetchone()
         there = control.read(self.json_file)
+        if found is None and there is not None and there.epoch > FIRST_DUAL_EPOCH:
+            raise OtherMigration(
+                f"{store.path} knows nothing of the migration of {self.json_file}",
+                hint=WRONG_STORE,
+            )
         if found and (there is None or there.migration_id != found[0]):
             hint = ""
             if found[1] == self.json_file:
@@ -130,7 +135,8 @@ class Operator:
     def folder(self, name: str) -> Path:
         """A private folder of the migration beside the store."""
         path = Path(f"{self.database()}.legacy") / name
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
         return path
 
     def emptied(self, name: str) -> Path:
@@ -217,6 +223,12 @@ class Operator:
         """Write the control file without a change of phase."""
         control.write(changed)
         return changed
+
+    def mirrored(self) -> tuple[int, str, str] | None:
+        """What the store knows of the migration: epoch, phase and since when; None for nothing."""
+        with self.store().database.read() as connection:
+            found = connection.execute(query("phases.mirrored")).fetchone()
+        return None if found is None else (int(found[2]), str(found[3]), str(found[4]))
 
     def mirror(self, there: Control) -> None:
         """Tell the database what the control file says."""

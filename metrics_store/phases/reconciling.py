@@ -139,14 +139,19 @@ def _to_json(operator: Operator, there: Control, waiting: int, execute: bool) ->
     return Reconciled("json", True, waiting, done.taken, 0, None, written.records, backup)
 
 
-def put_in_place(target: Path, path: Path) -> None:
+def put_in_place(target: Path, path: Path, like: str | None = None) -> None:
     """Put a new file in the place of the JSON file, which stays under another name.
 
     A process without our locks may be writing it this very moment, and whatever it writes to it
     is found there by :func:`keep_what_was_there`.
+
+    Args:
+        like: the file whose mode and owner it gets if there is no JSON file: the archived one.
     """
     aside = _aside(path)
     aside.unlink(missing_ok=True)
+    if like is not None:
+        _dress_as(target, Path(like))
     if path.exists():
         _dress_as(target, path)
         try:

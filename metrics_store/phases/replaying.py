@@ -69,7 +69,7 @@ def replay(
             call = _found(call, operator.json_file, there.zone, as_called=as_called)
         in_json = spilled.in_json and call.raw_invoked_at is not None
         if not in_json and to_json and there.phase.in_json:
-            tracker.finish(call.record())
+            tracker.finish(call.record(), may_be_there=True)
             in_json = True
         if there.phase.in_store:
             calls.take(store, call, home, in_json=in_json)

@@ -139,7 +139,7 @@ def _run(operator: Operator, there: Control, was: Phase) -> RolledBack:
                     f"{loaded.records:,} records load, {report.records:,} were written"
                 )
             operator.step(there, "rollback", "load", records=loaded.records)
-            put_in_place(target, path)
+            put_in_place(target, path, there.archived)
             operator.step(there, "rollback", "replace")
             there = operator.enter(replace(there, archived=None), Phase.DUAL_WRITE)
             operator.step(there, "rollback", "commit", records=report.records)

@@ -115,6 +115,12 @@ def status(operator: Operator) -> Status:
     open_ones, compared, running = 0, None, None
     asked: tuple[Requirement, ...] = ()
     try:
+        ahead = operator.mirrored()
+        if ahead is not None and ahead[0] > there.epoch:
+            error = (
+                f"the control file is older than the store's word: epoch {there.epoch}, and the "
+                f"store was told of epoch {ahead[0]}, {ahead[1]}"
+            )
         open_ones = _open(operator, there)
         asked = gates.requirements(operator, there)
         if there.phase in (Phase.SHADOW, Phase.DUAL_READ):
@@ -150,6 +156,8 @@ def status(operator: Operator) -> Status:
 def _next(there: Control, asked: tuple[Requirement, ...], error: str | None) -> tuple[str, str]:
     if there.intent is not None:
         return f"{_PROGRAM} resume --execute", ""
+    if error is not None and error.startswith("the control file is older"):
+        return f"{_PROGRAM} resume --execute", "Runners' records wait in the spill until then."
     if error is not None:
         back = f"{_PROGRAM} rollback --execute" if there.phase.in_json else ""
         return back, "Mend the store, or go back a phase."

@@ -2,7 +2,7 @@
 
 -- name: mirrored
 -- What the database knows of its migration.
-SELECT id, path, epoch, phase FROM legacy_migration;
+SELECT id, path, epoch, phase, updated_at FROM legacy_migration;
 
 -- name: mirror
 -- Note what the control file says, unless the database knows a later word of it.

@@ -31,7 +31,7 @@ from metrics_store.trackers import given, numbers
 from metrics_store.trackers.document import text_of
 from metrics_store.trackers.layout import Json
 from metrics_store.trackers.ledger import Ledger
-from metrics_store.trackers.merging import Own
+from metrics_store.trackers.merging import Own, Put
 from metrics_store.trackers.numbers import SkillNumbers
 
 log = logging.getLogger("metrics_store")
@@ -151,15 +151,16 @@ class JsonMetricsTracker:
         """
         return self._begun(skill_name, workflow_path, given.moment(raw_invoked_at))
 
-    def finish(self, record: Mapping[str, Json]) -> None:
+    def finish(self, record: Mapping[str, Json], *, may_be_there: bool = False) -> None:
         """Write the record of an invocation that was started elsewhere.
 
-        If the file has the same one pending, that one has ended; if it has the very same record,
-        which this tracker did not write, nothing is added; else it is. After a failure the same
-        call tries again.
+        If the file has the same one pending, that one has ended; else it is added. After a failure
+        the same call tries again.
 
         Args:
             record: the seven members of the legacy format, ended.
+            may_be_there: somebody has tried to write it before, and whether it was written is not
+                known: if the file has the very same record, nothing is added.
 
         Raises:
             InvalidValue: it is no such record.
@@ -169,9 +170,14 @@ class JsonMetricsTracker:
         own = self._ledger.failed(members)
         if own is None:
             pending = {**members, **given.PENDING}
-            own = self._ledger.start(lambda: pending, elsewhere=True)
+            own = self._ledger.start(lambda: pending, elsewhere=may_be_there, put=Put.PENDING)
             self._ledger.end(own, members)
         self._save(own)
+
+    def disown(self, record: Mapping[str, Json]) -> None:
+        """Forget a record of :meth:`finish` that could not be saved: its caller keeps it elsewhere,
+        and it does not go along with the next save."""
+        self._ledger.disown(given.checked(record))
 
     def flush(self) -> None:
         """Save what could not be saved before.
@@ -214,13 +220,13 @@ class JsonMetricsTracker:
             self._ledger.save(own)
         except BaseException as error:
             if own is not None:
-                own.failed = True  # also by Ctrl-C: its caller may try again
+                self._ledger.note(own, failed=True)  # also by Ctrl-C: its caller may try again
             if self._raises or not isinstance(error, MetricsStoreError):
                 raise
             log.error("a record waits in memory: %s. %s", error, error.hint)
         else:
             if own is not None:
-                own.failed = False
+                self._ledger.note(own, failed=False)
 
     def _now(self) -> str:
         """This moment as the legacy tracker writes it."""

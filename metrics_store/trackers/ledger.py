@@ -55,6 +55,7 @@ class Ledger:
         self._memory = threading.Lock()
         self._starts = self._ends = 0
         self._open: dict[int, Own] = {}  # by number: pending, unsaved, or to be looked for
+        self._failed: list[Own] = []  # few: those whose callers were told
         self._settled: list[Own] = []  # ended, and the document has them
         self._document: Document | None = None
         self._held: set[int] = set()  # the positions of the settled
@@ -62,15 +63,22 @@ class Ledger:
 
     # In memory
 
-    def start(self, record: Callable[[], dict[str, Json]], *, elsewhere: bool = False) -> Own:
+    def start(
+        self,
+        record: Callable[[], dict[str, Json]],
+        *,
+        elsewhere: bool = False,
+        put: Put = Put.NEVER,
+    ) -> Own:
         """Add a record, still pending.
 
         Args:
             record: makes it; called under the lock, so that records are in the order of moments.
             elsewhere: whether it began elsewhere, so that the file may have it already.
+            put: how the file may have it of this tracker's own doing.
         """
         with self._memory:
-            return self._added(Own(record(), elsewhere=elsewhere))
+            return self._added(Own(record(), elsewhere=elsewhere, put=put))
 
     def end(self, own: Own, members: Mapping[str, Json]) -> bool:
         """Note how a record ended, if it had not; says whether it had not."""
@@ -105,7 +113,25 @@ class Ledger:
     def failed(self, record: dict[str, Json]) -> Own | None:
         """A record that says the same, and that could not be saved, as its caller was told."""
         with self._memory:
-            return next((o for o in self._open.values() if o.failed and o.record == record), None)
+            # Another record's save may have taken it along since.
+            return next((own for own in self._failed if own.record == record), None)
+
+    def note(self, own: Own, *, failed: bool) -> None:
+        """Note whether saving a record failed, as its caller was told."""
+        with self._memory:
+            own.failed = failed
+            if failed and own not in self._failed:
+                self._failed.append(own)
+            elif not failed and own in self._failed:
+                self._failed.remove(own)
+
+    def disown(self, record: dict[str, Json]) -> None:
+        """Write a record no more that could not be saved: somebody else keeps it."""
+        own = self.failed(record)
+        with self._memory:
+            if own is not None and not own.saved and self._open.get(own.number) is own:
+                del self._open[own.number]
+                self._failed.remove(own)
 
     def _added(self, own: Own) -> Own:
         self._starts += 1

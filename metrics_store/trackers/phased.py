@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,10 +21,8 @@ from metrics_store.clock import Clock
 from metrics_store.connection import at_most
 from metrics_store.errors import (
     AlreadyEnded,
-    ControlUnreadable,
     InvalidValue,
     MetricsStoreError,
-    OtherMigration,
 )
 from metrics_store.legacy import calls, control, locks
 from metrics_store.legacy.calls import Call, Home, naive
@@ -36,56 +33,20 @@ from metrics_store.sql import query
 from metrics_store.store import MetricsStore
 from metrics_store.trackers.candidate import PATIENCE, Candidate, Spill
 from metrics_store.trackers.json_tracker import JsonMetricsTracker
+from metrics_store.trackers.lazy_store import LazyStore
 from metrics_store.trackers.numbers import SkillNumbers, report_of, summary_of
 from metrics_store.trackers.observing import Observer
+from metrics_store.trackers.phased_invocation import PhasedInvocation
 from metrics_store.trackers.stored import numbers_of_all, numbers_of_skill
 
 T = TypeVar("T")
 OnError = Literal["log", "raise"]
 log = logging.getLogger("metrics_store")
 
+#: Seconds that a compared read that differs waits for a moment in which nobody writes.
+QUIET_PATIENCE = 0.1
 #: Seconds that a record waits for the store once the store decides.
 STORE_PATIENCE = 5.0
-
-
-class PhasedInvocation:
-    """The completer of one call.
-
-    Attributes:
-        invocation_id: the id of the call.
-        ended: whether it was ended.
-    """
-
-    def __init__(self, tracker: PhasedTracker, call: Call, started_us: int) -> None:
-        self.invocation_id = call.id
-        self.call = call
-        self.started_us = started_us
-        self.ended = False
-        self._tracker = tracker
-        self._lock = threading.Lock()
-
-    def __call__(
-        self,
-        *,
-        completed: bool = True,
-        follow_up_actions: Sequence[str] | None = None,
-        error_type: str | None = None,
-        duration_seconds: rows.Duration = None,
-    ) -> None:
-        """End the invocation and record it where the phase says.
-
-        Args:
-            completed: False if it failed.
-            follow_up_actions: what was done next, in order.
-            error_type: what it failed of.
-            duration_seconds: how long it took; by default measured from its start.
-
-        Raises:
-            MetricsStoreError: with ``on_error="raise"``; calling again is safe. With ``"log"``
-                the failure is logged, and the record waits in the spill.
-        """
-        with self._lock:
-            self._tracker.end(self, completed, follow_up_actions, error_type, duration_seconds)
 
 
 class PhasedTracker:
@@ -116,15 +77,12 @@ class PhasedTracker:
         self._on_error = on_error
         self._clock = clock or Clock()
         self._patience = patience
-        self._db = db
-        self._store: MetricsStore | None = db if isinstance(db, MetricsStore) else None
-        self._owns_store = self._store is None
-        self._opening = threading.Lock()
         self._control = ControlReader(self.metrics_file)
+        self._store = LazyStore(db, self._control, str(self.metrics_file), self._clock)
         self._lock_file = locks.phase_lock(self.metrics_file)
         self._json = JsonMetricsTracker(self.metrics_file, clock=self._clock)
         self._spill = Spill(str(self.metrics_file), self._clock)
-        self._candidate = Candidate(self._opened, self._spill, self._clock, patience)
+        self._candidate = Candidate(self._store, self._spill, self._clock, patience)
         self._observer: tuple[int, Observer] | None = None
         self._looked_for_control = False
 
@@ -169,7 +127,7 @@ class PhasedTracker:
             rows.object_text("attributes", attributes),
         )
         self._start(call)
-        return PhasedInvocation(self, call, self._clock.monotonic_us())
+        return PhasedInvocation(self._end, call, self._clock.monotonic_us())
 
     #: The classic name: every call is safe from any thread.
     track_invocation_concurrent = track_invocation
@@ -185,7 +143,7 @@ class PhasedTracker:
                 there = self._control.current()
                 if there is None or there.phase.in_json:
                     return
-                store = self._opened()
+                store = self._store()
                 values = (*_in_flight(call), store.database.schema_version)
                 store.database.write_one(query("skills.start_invocation"), values, flush=False)
         except MetricsStoreError as error:
@@ -193,7 +151,7 @@ class PhasedTracker:
                 raise
             log.error("an invocation was not put in flight: %s. %s", error, error.hint)
 
-    def end(
+    def _end(
         self,
         invocation: PhasedInvocation,
         completed: bool,
@@ -201,30 +159,40 @@ class PhasedTracker:
         error_type: str | None,
         duration_seconds: rows.Duration,
     ) -> None:
-        """End an invocation; :class:`PhasedInvocation` calls it."""
-        call = invocation.call
         try:
             if invocation.ended:
-                raise AlreadyEnded(call.id)
-            lasted = rows.duration_us(duration_seconds)
-            if lasted is None:
-                # By the monotonic clock: the wall clock may have been set meanwhile.
-                lasted = max(0, self._clock.monotonic_us() - invocation.started_us)
-            actions = json.loads(rows.actions_text(follow_up_actions))
-            call = replace(
-                call,
-                completed=bool(completed),
-                duration_seconds=lasted / clock.MICROSECONDS,
-                follow_up_actions=tuple(actions),
-                error_type=rows.optional("error_type", error_type),
-            )
+                raise AlreadyEnded(invocation.invocation_id)
+            if invocation.ending is None:
+                invocation.ending = self._ending(
+                    invocation, completed, follow_up_actions, error_type, duration_seconds
+                )
         except MetricsStoreError as error:
             if self._on_error == "raise":
                 raise
             log.error("an ending was not recorded: %s. %s", error, error.hint)
             return
-        self._recorded(call)
+        self._recorded(invocation.ending)
         invocation.ended = True
+
+    def _ending(
+        self,
+        invocation: PhasedInvocation,
+        completed: bool,
+        follow_up_actions: Sequence[str] | None,
+        error_type: str | None,
+        duration_seconds: rows.Duration,
+    ) -> Call:
+        lasted = rows.duration_us(duration_seconds)
+        if lasted is None:
+            # By the monotonic clock: the wall clock may have been set meanwhile.
+            lasted = max(0, self._clock.monotonic_us() - invocation.started_us)
+        return replace(
+            invocation.call,
+            completed=bool(completed),
+            duration_seconds=lasted / clock.MICROSECONDS,
+            follow_up_actions=tuple(json.loads(rows.actions_text(follow_up_actions))),
+            error_type=rows.optional("error_type", error_type),
+        )
 
     def _recorded(self, call: Call) -> None:
         self._spill.flush()
@@ -241,6 +209,8 @@ class PhasedTracker:
                 raise
             hint = getattr(error, "hint", "")
             log.error("a record waits in the spill: %s. %s", error, hint)
+            # The spill has it from now on, and brings it to the file once.
+            self._json.disown(call.record())
             self._spill.add(call, f"{type(error).__name__}: {error}", in_json=False)
 
     def _record(self, call: Call, there: Control | None) -> None:
@@ -253,7 +223,7 @@ class PhasedTracker:
             self._candidate.take(call, Home.of(there))
             return
         with at_most(STORE_PATIENCE):
-            calls.take(self._opened(), call, Home.of(there), in_json=False)
+            calls.take(self._store(), call, Home.of(there), in_json=False)
 
     def _current(self) -> Control | None:
         """What the control file says.
@@ -263,28 +233,8 @@ class PhasedTracker:
         """
         there = self._control.current()
         if there is None and not self._looked_for_control:
-            self._looked_for_control = self._refuse_a_lost_control()
+            self._looked_for_control = self._store.knows_of_no_migration()
         return there
-
-    def _refuse_a_lost_control(self) -> bool:
-        """Without a control file the JSON file decides; unless the store knows better.
-
-        Returns:
-            Whether the store was asked, or there is none.
-        """
-        if self._db is None or (self._store is None and not os.path.exists(str(self._db))):
-            return True
-        try:
-            with self._opened().database.read() as connection:
-                found = connection.execute(query("phases.mirrored")).fetchone()
-        except MetricsStoreError as error:
-            log.warning("the store was not asked for its phase: %s", error)
-            return False
-        if found and found[1] == str(self.metrics_file) and found[3] != Phase.LEGACY:
-            raise ControlUnreadable(
-                f"{control.control_path(self.metrics_file)} is gone; the store is in {found[3]}"
-            )
-        return True
 
     # Reading
 
@@ -299,7 +249,7 @@ class PhasedTracker:
             "get_skill_metrics",
             skill_name,
             lambda: self._json.get_skill_metrics(skill_name),
-            lambda zone: numbers_of_skill(self._opened(), skill_name, zone),
+            lambda zone: numbers_of_skill(self._store(), skill_name, zone),
         )
 
     def get_all_metrics(self) -> dict[str, SkillNumbers]:
@@ -308,7 +258,7 @@ class PhasedTracker:
             "get_all_metrics",
             "",
             self._json.get_all_metrics,
-            lambda zone: numbers_of_all(self._opened(), zone),
+            lambda zone: numbers_of_all(self._store(), zone),
         )
 
     def get_summary(self) -> dict[str, object]:
@@ -317,7 +267,7 @@ class PhasedTracker:
             "get_summary",
             "",
             self._json.get_summary,
-            lambda zone: summary_of(numbers_of_all(self._opened(), zone)),
+            lambda zone: summary_of(numbers_of_all(self._store(), zone)),
         )
 
     def generate_report(self) -> str:
@@ -356,36 +306,20 @@ class PhasedTracker:
         known = self._observer
         if known is None or known[0] != there.epoch:
             observer = Observer(
-                self._opened,
+                self._store,
                 there.epoch,
                 there.zone,
                 there.gates.sample_rate,
                 self._patience,
                 self._spill.waiting,
+                quiet=lambda: locks.held(self._lock_file, patience=QUIET_PATIENCE),
             )
             known = self._observer = (there.epoch, observer)
         return known[1]
 
-    # The store
-
-    def _opened(self) -> MetricsStore:
-        with self._opening:
-            if self._store is None:
-                there = self._control.current()
-                path = self._db
-                if there is not None:
-                    if path is not None and control.resolved(str(path)) != there.database:
-                        raise OtherMigration(f"the control file names {there.database}")
-                    path = there.database
-                self._store = MetricsStore(None if path is None else str(path), clock=self._clock)
-            return self._store
-
     def close(self) -> None:
         """Close the store, if this tracker opened it. It is opened again when it is needed."""
-        with self._opening:
-            if self._owns_store and self._store is not None:
-                self._store.close()
-                self._store = None
+        self._store.close()
 
     def __enter__(self) -> Self:
         return self

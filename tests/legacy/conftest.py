@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from migrating import Migration
+from leaving import Migration
 from settable_clock import SettableClock
 
 

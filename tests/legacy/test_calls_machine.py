@@ -115,8 +115,8 @@ class CallsMachine(RuleBasedStateMachine):
 
     # What our trackers do
 
-    @rule(path=paths)
-    def one_of_our_calls_begins(self, path: str | None) -> None:
+    @rule(path=paths, seen=st.booleans())
+    def one_of_our_calls_begins(self, path: str | None, seen: bool) -> None:
         self.number += 1
         session = "session" if self.number % 2 else None
         call = Call(
@@ -125,9 +125,13 @@ class CallsMachine(RuleBasedStateMachine):
         event = Event(path, pending(path), call)
         self.world.events.append(event)
         self.world.file.append(event)  # its tracker shows what is pending at its next save
+        if seen:
+            self.backfill()
 
-    @rule(data=st.data(), seconds=lengths, spilled=st.booleans())
-    def one_of_our_calls_ends(self, data: st.DataObject, seconds: float, spilled: bool) -> None:
+    @rule(data=st.data(), seconds=lengths, seen=st.booleans(), spilled=st.booleans())
+    def one_of_our_calls_ends(
+        self, data: st.DataObject, seconds: float, seen: bool, spilled: bool
+    ) -> None:
         open_ones = [e for e in self.world.events if e.call and not e.call.duration_seconds]
         if not open_ones:
             return
@@ -137,6 +141,8 @@ class CallsMachine(RuleBasedStateMachine):
         event.record = event.call.record()
         if event not in self.world.file:
             self.world.file.append(event)  # its tracker puts back what somebody erased
+        if seen:
+            self.backfill()  # it was faster
         if spilled:
             self.world.waiting.append(event)
         else:

@@ -93,6 +93,22 @@ def test_whatever_was_edited_is_a_difference_that_nothing_explains(
     assert take(call(0), call(1)).fine
 
 
+def test_an_unfinished_record_takes_the_row_that_ended_whatever_the_order(take: Take) -> None:
+    """Else the edited one would take it, and the unfinished one would be missing."""
+    take(call(0))
+    unfinished = call(0, completed=False, duration_seconds=None)
+    comparison = take(call(0, error_type="E"), unfinished).comparison
+    assert (comparison.explained, comparison.unexplained) == ({"store_ahead": 1}, {})
+    assert comparison.equal == 1
+
+
+def test_a_row_that_knows_more_is_left_to_the_record_that_knows_as_much(take: Take) -> None:
+    take(call(0, session_id="x"), call(0, session_id="y"))
+    comparison = take(call(0), call(0, session_id="x")).comparison
+    assert (comparison.equal, comparison.clean) == (2, True)
+    assert comparison.explained == {}
+
+
 def test_an_edited_name_is_a_new_record_and_a_lost_one(take: Take) -> None:
     take(call(0))
     report = take(call(0, skill_name="t"))

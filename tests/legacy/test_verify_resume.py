@@ -18,7 +18,7 @@ from checking import problems, python_path
 
 from metrics_store import MetricsStore
 from metrics_store.connection import Database
-from metrics_store.errors import DiskFull, LegacyFileError
+from metrics_store.errors import DiskFull, LegacyFileError, ZoneMismatch
 from metrics_store.legacy import comparing, differences, verifying
 from metrics_store.legacy.importing import take_in
 from metrics_store.legacy.report import Progress
@@ -230,6 +230,12 @@ def test_it_goes_on_over_the_copy_whatever_the_file_is_now(
     assert (report.resumed_at, report.compared) == (8, 21)
     with pytest.raises(LegacyFileError, match="no verify"):
         verify(cut_short, file, resume=True)
+
+
+def test_it_goes_on_in_the_zone_that_it_was_begun_with(cut_short: MetricsStore, file: Path) -> None:
+    with pytest.raises(ZoneMismatch, match="Europe/Berlin, not UTC"):
+        verify(cut_short, file, resume=True, zone="UTC")
+    assert verify(cut_short, file, resume=True, zone="Europe/Berlin").zone == "Europe/Berlin"
 
 
 def test_an_import_runs_while_a_verify_waits_to_go_on(cut_short: MetricsStore, file: Path) -> None:

@@ -301,6 +301,11 @@ def test_bad_input_is_refused_and_leaves_nothing_behind(
         verify(store, tmp_path / "none.json", zone="UTC")
     with pytest.raises(LegacyFileError, match="store itself"):
         verify(store, Path(store.path))
+    inside = Path(f"{store.path}.verify") / "mine.json"
+    inside.write_bytes(write(call(0)).read_bytes())
+    with pytest.raises(LegacyFileError, match="its own copies"):
+        verify(store, inside)
+    inside.unlink()
     with pytest.raises(InvalidQuery):
         verify(store, write(call(0)), zone="Nowhere/Land")
     (tmp_path / "other.json").write_text('{"x": 1}')
