@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import typer
 
 from metrics_store.cli.migration_reading import as_typed
-from metrics_store.cli.operating import NOT_DONE, to_execute, typed
+from metrics_store.cli.operating import NOT_DONE, Typed, to_execute
 from metrics_store.errors import GateNotMet
 from metrics_store.render import changes
 from metrics_store.render.changes import Page
@@ -27,8 +27,10 @@ Moved = TypeVar("Moved", "Changed", "CutOver")
 class Changing:
     """One command that changes something: how it is told, whatever it comes to."""
 
-    def __init__(self, context: typer.Context, json_file: Path, *, json: bool) -> None:
-        self._json_file = json_file
+    def __init__(
+        self, context: typer.Context, json_file: Path, db: Path | None, *, json: bool
+    ) -> None:
+        self._typed = Typed(json_file, db)
         self._json = json
         self._screen = Screen()
         self._to_execute = to_execute(context)
@@ -61,7 +63,7 @@ class Changing:
             return
         now = status(operator)
         if self._json:
-            told = as_typed(now, self._json_file)
+            told = as_typed(now, self._typed)
             self._screen.json(values | {name: told[name] for name in ("next_command", "advice")})
             return
         page = self._page()
@@ -99,7 +101,7 @@ class Changing:
             raise typer.Exit(NOT_DONE)
 
     def _page(self) -> Page:
-        return Page(self._screen, lambda text: typed(text, self._json_file))
+        return Page(self._screen, self._typed)
 
     @staticmethod
     def through_gate(do: Callable[[bool], Moved], *, execute: bool) -> Moved:
@@ -121,11 +123,12 @@ def tell_cut_over(command: Changing, operator: Operator, done: CutOver, *, execu
     Raises:
         GateNotMet, typer.Exit: its gate is not met.
     """
+    committed = _is_committed(operator)
     command.moved(
         operator,
         done,
         {"command": "cutover", **done.as_dict()},
-        lambda page: changes.show_cut_over(page, done),
+        lambda page: changes.show_cut_over(page, done, committed=committed),
         execute=execute,
     )
 
@@ -147,9 +150,16 @@ def tell_changed(command: Changing, operator: Operator, changed: Changed, *, exe
 
 def tell_rolled_back(command: Changing, operator: Operator, done: RolledBack) -> None:
     """Write what a rollback came to."""
+    committed = _is_committed(operator)
     command.tell(
         operator,
         {"command": "rollback", **done.as_dict()},
-        lambda page: changes.show_rolled_back(page, done),
+        lambda page: changes.show_rolled_back(page, done, committed=committed),
         executed=done.executed,
     )
+
+
+def _is_committed(operator: Operator) -> bool:
+    """Whether a command that is unfinished has passed its commit point."""
+    intent = operator.control().intent
+    return intent is not None and intent.committed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metrics_store.cli.operating import DEFAULT, Habit, JsonFile, operating, typed
+from metrics_store.cli.operating import DEFAULT, Habit, JsonFile, Typed, operating
 from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, say
 from metrics_store.errors import UsageError
 from metrics_store.render import differences as looks
@@ -97,7 +97,7 @@ def show(
     if json:
         screen.json(_plain(found))
     else:
-        looks.show_difference(screen, found, lambda text: typed(text, json_file))
+        looks.show_difference(screen, found, Typed(json_file, db))
 
 
 @app.command()
@@ -140,7 +140,7 @@ def explain(
         if json:
             screen.json(_plain(found))
         else:
-            looks.show_difference(screen, found, lambda text: typed(text, json_file))
+            looks.show_difference(screen, found, Typed(json_file, db))
         return
     if json:
         plain = [_plain(difference) for difference in resolved]

@@ -68,7 +68,7 @@ def start(
     wanted = Gates(
         shadow_reads, _span("--max-verify-age", max_verify_age), _span("--soak", soak), sample_rate
     )
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         there, found = beginning.start(operator, zone=zone, wanted=wanted, execute=execute)
         values: dict[str, object] = {
@@ -115,7 +115,7 @@ def advance(
     """
     from metrics_store.phases import beginning
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         changed = command.through_gate(
             lambda really: beginning.advance(operator, execute=really, force=force, reason=reason),
@@ -143,7 +143,7 @@ def cutover(
     """
     from metrics_store.phases import cutting_over
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         with progress_bar() as progress:
             done = command.through_gate(
@@ -177,7 +177,7 @@ def rollback(
 
     if rehearse and execute:
         raise UsageError("--rehearse and --execute", hint="Rehearse first, then do it.")
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         there = operator.control()
         if rehearse:

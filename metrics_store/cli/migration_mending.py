@@ -22,13 +22,16 @@ def resume(
 ) -> None:
     """Go on with a cutover or rollback that was cut short.
 
+    An old control file that was put back is brought up to the phase that the store knows.
+
     \b
     metrics-store legacy resume --execute
     """
     from metrics_store.phases import beginning, resuming
+    from metrics_store.phases.beginning import Changed
     from metrics_store.phases.rolling_back import RolledBack
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         beginning.forced_because(force, reason)
         with progress_bar() as progress:
@@ -37,6 +40,8 @@ def resume(
             )
         if isinstance(done, RolledBack):
             tell_rolled_back(command, operator, done)
+        elif isinstance(done, Changed):
+            tell_changed(command, operator, done, execute=execute)
         else:
             tell_cut_over(command, operator, done, execute=execute)
 
@@ -55,7 +60,7 @@ def cancel(
     """
     from metrics_store.phases import beginning
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         before = operator.control()
         there = beginning.cancel(operator, execute=execute)
@@ -92,7 +97,7 @@ def complete(
     """
     from metrics_store.phases import completing
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         changed = command.through_gate(
             lambda really: completing.complete(

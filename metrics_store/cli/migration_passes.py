@@ -12,8 +12,8 @@ from metrics_store.cli.operating import (
     Execute,
     Habit,
     JsonFile,
+    Typed,
     operating,
-    typed,
 )
 from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, say
 from metrics_store.cli.progress import progress_bar
@@ -42,7 +42,7 @@ def backfill(
     """
     from metrics_store.phases import beginning
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         try:
             with progress_bar() as progress:
@@ -78,7 +78,7 @@ def verify(
 
     from metrics_store.legacy import verifying
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         there = operator.control()
         if not there.phase.in_store:
@@ -96,7 +96,8 @@ def verify(
                     progress=progress,
                 )
         except KeyboardInterrupt:
-            say(typed("metrics-store legacy verify", json_file) + " --resume goes on from there.")
+            going_on = Typed(json_file, db)("metrics-store legacy verify")
+            say(f"{going_on} --resume goes on where it stopped.")
             raise
         values = done.as_dict() | {"clean": done.clean}
         command.tell(operator, values, lambda page: passes.show_verify(page, done), executed=True)
@@ -120,7 +121,7 @@ def harvest(
     """
     from metrics_store.phases import harvesting
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         with progress_bar() as progress:
             done = harvesting.harvest(operator, progress)
@@ -148,7 +149,7 @@ def reconcile(
     """
     from metrics_store.phases import reconciling
 
-    command = Changing(context, json_file, json=json)
+    command = Changing(context, json_file, db, json=json)
     with operating(json_file, db) as operator:
         with progress_bar() as progress:
             done = reconciling.reconcile(operator, to, execute=execute, progress=progress)

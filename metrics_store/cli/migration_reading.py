@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from io import StringIO
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metrics_store.cli.operating import DEFAULT, JsonFile, operating, typed
+from metrics_store.cli.operating import DEFAULT, JsonFile, Typed, operating
 from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, say
 from metrics_store.errors import UsageError
 from metrics_store.render.gates import show_diagnosis
 from metrics_store.render.migration import show_status
 from metrics_store.render.screen import Screen
+from metrics_store.render.signs import command
 
 if TYPE_CHECKING:
     from metrics_store.phases.operator import Operator
@@ -40,15 +42,21 @@ def doctor(
     \b
     metrics-store legacy doctor --zone Europe/Berlin
     """
+    from metrics_store.legacy.control import read
     from metrics_store.phases.doctor import examine
 
-    screen = Screen()
+    screen, typed = Screen(), Typed(json_file, db)
     with operating(json_file, db) as operator:
         found = examine(operator, zone)
+        begun = read(operator.json_file) is not None
     if json:
         screen.json(found.as_dict() | {"healthy": found.healthy})
     else:
-        show_diagnosis(screen, found, lambda text: typed(text, json_file))
+        show_diagnosis(screen, found, typed)
+        if found.healthy and not begun:
+            named = "" if zone is None else f" --zone {shlex.quote(zone)}"
+            screen.heading("Next")
+            command(screen, typed(f"metrics-store legacy start{named}"))
     if not found.healthy:
         raise typer.Exit(FOUND_A_PROBLEM)
 
@@ -70,7 +78,7 @@ def plan(
     if json:
         screen.json(found.as_dict())
     else:
-        show_plan(screen, found, lambda text: typed(text, json_file))
+        show_plan(screen, found, Typed(json_file, db))
 
 
 def status(
@@ -93,18 +101,18 @@ def status(
     metrics-store legacy status
     metrics-store legacy status --watch --interval 5
     """
-    screen = Screen()
+    screen, typed = Screen(), Typed(json_file, db)
     with operating(json_file, db) as operator:
         if watch and screen.terminal and not json:
-            found = _watched(operator, screen, json_file, interval)
+            found = _watched(operator, screen, typed, interval)
         else:
             found = _look(operator)
-            _show(screen, found, json_file, json=json, line=watch)
+            _show(screen, found, typed, json=json, line=watch)
             while watch and found.phase != "complete":
                 screen.stream.flush()
                 time.sleep(interval)
                 found = _look(operator)
-                _show(screen, found, json_file, json=json, line=True)
+                _show(screen, found, typed, json=json, line=True)
     if not found.fine:
         raise typer.Exit(FOUND_A_PROBLEM)
 
@@ -115,21 +123,21 @@ def _look(operator: Operator) -> Status:
     return look(operator)
 
 
-def as_typed(found: Status, json_file: Path) -> dict[str, object]:
+def as_typed(found: Status, typed: Typed) -> dict[str, object]:
     """A status for a script, with commands that can be typed here."""
-    command, advice = typed(found.next_command, json_file), typed(found.advice, json_file)
+    command, advice = typed(found.next_command), typed(found.advice)
     return found.as_dict() | {"fine": found.fine, "next_command": command, "advice": advice}
 
 
-def _show(screen: Screen, found: Status, json_file: Path, *, json: bool, line: bool) -> None:
+def _show(screen: Screen, found: Status, typed: Typed, *, json: bool, line: bool) -> None:
     if not json:
-        show_status(screen, found, lambda text: typed(text, json_file))
+        show_status(screen, found, typed)
         if line:
             screen.line()
     elif line:
-        screen.json_line(as_typed(found, json_file))
+        screen.json_line(as_typed(found, typed))
     else:
-        screen.json(as_typed(found, json_file))
+        screen.json(as_typed(found, typed))
 
 
 class _Page(StringIO):
@@ -141,7 +149,7 @@ class _Page(StringIO):
         return True
 
 
-def _watched(operator: Operator, screen: Screen, json_file: Path, interval: float) -> Status:
+def _watched(operator: Operator, screen: Screen, typed: Typed, interval: float) -> Status:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text
@@ -149,7 +157,7 @@ def _watched(operator: Operator, screen: Screen, json_file: Path, interval: floa
     def drawn() -> tuple[Status, Text]:
         found, page = _look(operator), _Page()
         page.encoding = screen.stream.encoding or "utf-8"
-        _show(Screen(page), found, json_file, json=False, line=True)
+        _show(Screen(page), found, typed, json=False, line=True)
         # Our own styles alone: in the text of others every escape was made visible.
         page.write(f"every {interval:g} s; Ctrl-C ends it\n")
         return found, Text.from_ansi(page.getvalue())
@@ -161,7 +169,7 @@ def _watched(operator: Operator, screen: Screen, json_file: Path, interval: floa
             time.sleep(interval)
             found, text = drawn()
             live.update(text, refresh=True)
-    _show(screen, found, json_file, json=False, line=False)
+    _show(screen, found, typed, json=False, line=False)
     return found
 
 

@@ -14,6 +14,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,10 +78,10 @@ def operating(json_file: Path, db: Path | None) -> Iterator[Operator]:
                 yield operator
         except InvalidValue as error:
             # Of the command line, not of a record.
-            hint = typed(error.hint, json_file) or "See the command with --help."
+            hint = Typed(json_file, db)(error.hint) or "See the command with --help."
             raise UsageError(error.detail, hint=hint) from error
         except MetricsStoreError as error:
-            error.hint = typed(error.hint, json_file)
+            error.hint = Typed(json_file, db)(error.hint)
             raise
 
 
@@ -117,13 +118,32 @@ def _warnings_told() -> Iterator[None]:
         log.removeHandler(handler)
 
 
-def typed(text: str, json_file: Path) -> str:
-    """A text with the commands in it as they are to be typed here."""
-    named = ""
-    if os.path.realpath(json_file) != os.path.realpath(DEFAULT):
-        named = f" --json-file {shlex.quote(str(json_file))}"
-    called = program()
-    return _COMMAND.sub(lambda match: f"{called} legacy {match[1]}{named}", text)
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Texts with the commands in them as they are to be typed here.
+
+    Args:
+        json_file, db: as they were named on the command line.
+    """
+
+    json_file: Path
+    db: Path | None = None
+
+    def __call__(self, text: str) -> str:
+        """The same text, its commands with the program and the options that they need."""
+        called, options = program(), self._options()
+        return _COMMAND.sub(lambda match: f"{called} legacy {match[1]}{options}", text)
+
+    def _options(self) -> str:
+        from metrics_store.legacy import control
+
+        options = ""
+        if os.path.realpath(self.json_file) != os.path.realpath(DEFAULT):
+            options = f" --json-file {shlex.quote(str(self.json_file))}"
+        # Once there is a control file, it names the store.
+        if self.db is not None and not os.path.lexists(control.control_path(self.json_file)):
+            options += f" --db {shlex.quote(str(self.db))}"
+        return options
 
 
 def to_execute(context: typer.Context) -> str:

@@ -26,7 +26,6 @@ from metrics_store.sqlite import Connection
 from metrics_store.store import MetricsStore
 from metrics_store.timeline import zone_named
 
-
 #: Until then a crash may have kept the store from hearing of the migration.
 FIRST_DUAL_EPOCH = 2
 WRONG_STORE = "Put the store's own file back in its place; this is another one, or a new one."

@@ -169,8 +169,10 @@ def read(json_file: str | os.PathLike[str]) -> Control | None:
     """
     path = control_path(json_file)
     try:
-        with open(path, encoding="utf-8") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        # Opening a pipe would wait for somebody to write to it.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        with open(handle, encoding="utf-8") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise ControlUnreadable(f"{path} is not a regular file")
             text = file.read()
     except FileNotFoundError:
@@ -191,11 +193,13 @@ def refuse_a_lost_one(path: str) -> None:
     Raises:
         ControlUnreadable: its previous copy is there.
     """
+    if os.path.islink(path):
+        raise ControlUnreadable(f"{path} is a link to what is not there")
     if os.path.exists(f"{path}.previous"):
         raise ControlUnreadable(
             f"{path} is gone, and {path}.previous is there",
-            hint="Put the copy in its place, then: metrics-store legacy resume --execute, which asks "
-            "the store for the phase.",
+            hint="Put the copy in its place, then: metrics-store legacy resume --execute, which "
+            "asks the store for the phase.",
         )
 
 
@@ -268,7 +272,7 @@ def _parsed(path: str, text: str) -> Control:
         if version != FORMAT:
             raise ValueError(f"its format is {version!r}")
         return _control(values)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ControlUnreadable(f"{path}: {error}"[:300]) from error
 
 
@@ -276,10 +280,14 @@ def _control(values: dict[str, object]) -> Control:
     for name in ("migration_id", "json_file", "database", "zone", "started_at", "entered_at"):
         if not isinstance(values[name], str):
             raise TypeError(f"{name} is {values[name]!r}")
-    if not isinstance(values["epoch"], int):
+    if type(values["epoch"]) is not int:
         raise TypeError(f"epoch is {values['epoch']!r}")
     values["phase"] = Phase(str(values["phase"]))
-    values["gates"] = Gates(**_object(values["gates"]))  # type: ignore[arg-type]
+    gates = _object(values["gates"])
+    for name, number in gates.items():
+        if type(number) not in (int, float):
+            raise TypeError(f"{name} is {number!r}"[:100])
+    values["gates"] = Gates(**gates)  # type: ignore[arg-type]
     if values.get("intent") is not None:
         values["intent"] = Intent(**_object(values["intent"]))  # type: ignore[arg-type]
     if values.get("json_seen") is not None:

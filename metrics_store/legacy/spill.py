@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
@@ -18,6 +18,9 @@ from metrics_store.legacy import locks
 from metrics_store.legacy.calls import Call
 from metrics_store.legacy.control import resolved
 from metrics_store.replacing import replace_text, sync_directory
+
+#: What a replay has put aside, and lines that cannot be read.
+_REPLAYING, _DAMAGED = ".replaying", ".damaged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +76,7 @@ def add(
     path = spill_path(json_file)
     line = _line(spilled)
     with locks.held(f"{path}.lock", patience=patience):
-        try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-            try:
-                # A line that a full disk cut short must not swallow this one.
-                end = os.lseek(handle, 0, os.SEEK_END)
-                torn = end and _byte_at(handle, end - 1) != b"\n"
-                _write_all(handle, (b"\n" if torn else b"") + line.encode())
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        except OSError as error:
-            raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+        _append(path, line.encode())
 
 
 def contents(json_file: str | os.PathLike[str]) -> Contents:
@@ -94,16 +86,21 @@ def contents(json_file: str | os.PathLike[str]) -> Contents:
         LegacyNotWritable: it is there and cannot be read.
     """
     path = spill_path(json_file)
-    aside, new = _read(_aside(path)), _read(path)
-    return Contents((*aside.waiting, *new.waiting), (*aside.damaged, *new.damaged))
+    waiting: list[Spilled] = []
+    damaged: list[str] = []
+    for part in (f"{path}{_DAMAGED}", f"{path}{_REPLAYING}", path):
+        found = _read(part)
+        waiting += found.waiting
+        damaged += found.damaged
+    return Contents(tuple(waiting), tuple(damaged))
 
 
 def replay(json_file: str | os.PathLike[str], take: Callable[[Spilled], None]) -> int:
     """Give every waiting record to the store; gives how many it took.
 
-    The lines are put aside first, so that nobody who appends waits meanwhile. Whatever is not
-    taken stays: what ``take`` refuses by raising, and every damaged line. One replay at a time:
-    the caller sees to that.
+    The lines are put aside first, so that nobody who appends waits meanwhile, and those that
+    cannot be read go into a file of their own. What ``take`` refuses by raising stays. One replay
+    at a time: the caller sees to that.
 
     Raises:
         Exception: whatever ``take`` raises; what it took before has left the file.
@@ -112,42 +109,37 @@ def replay(json_file: str | os.PathLike[str], take: Callable[[Spilled], None]) -
     path = spill_path(json_file)
     done = 0
     while _put_aside(path):
-        found, n = _read(_aside(path)), 0
+        waiting, n = _readable(path), 0
         try:
-            for spilled in found.waiting:
+            for spilled in waiting:
                 take(spilled)
                 n += 1
         finally:
-            _keep(_aside(path), found.waiting[n:], found.damaged)
+            _keep(f"{path}{_REPLAYING}", waiting[n:])
             done += n
-        if found.damaged:
-            break  # they stay aside until a person has seen them
     return done
 
 
 def set_aside(json_file: str | os.PathLike[str], keep: Callable[[str], None]) -> int:
-    """Give every damaged line to somebody who keeps it, and take it out of the file."""
+    """Give every line that cannot be read to somebody who keeps it, and count it no more.
+
+    Bytes that are not UTF-8 come as lone surrogates, as ``surrogateescape`` has it.
+    """
     path = spill_path(json_file)
-    n = 0
-    while _put_aside(path):
-        found = _read(_aside(path))
-        for line in found.damaged:
-            keep(line)
-            n += 1
-        _keep(_aside(path), found.waiting, ())
-        if found.waiting:
-            break
-    return n
-
-
-def _aside(path: str) -> str:
-    return f"{path}.replaying"
+    if _put_aside(path):
+        _readable(path)
+    damaged = _read(f"{path}{_DAMAGED}").damaged
+    for line in damaged:
+        keep(line)
+    with suppress(FileNotFoundError):
+        os.unlink(f"{path}{_DAMAGED}")
+    return len(damaged)
 
 
 def _put_aside(path: str) -> bool:
     """Put what waits aside, unless a replay that was cut short left something there; says whether
     there is anything."""
-    aside = _aside(path)
+    aside = f"{path}{_REPLAYING}"
     try:
         if os.path.exists(aside):
             return True
@@ -161,9 +153,19 @@ def _put_aside(path: str) -> bool:
     return True
 
 
+def _readable(path: str) -> tuple[Spilled, ...]:
+    """What was put aside and can be read; the rest goes into a file of its own."""
+    found = _read(f"{path}{_REPLAYING}")
+    if found.damaged:
+        lines = "".join(f"{line}\n" for line in found.damaged)
+        _append(f"{path}{_DAMAGED}", lines.encode("utf-8", "surrogateescape"))
+        _keep(f"{path}{_REPLAYING}", found.waiting)
+    return found.waiting
+
+
 def _read(path: str) -> Contents:
     try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
             lines = file.read().split("\n")
     except FileNotFoundError:
         return Contents((), ())
@@ -178,15 +180,28 @@ def _read(path: str) -> Contents:
     return Contents(tuple(waiting), tuple(damaged))
 
 
-def _keep(path: str, waiting: tuple[Spilled, ...], damaged: tuple[str, ...]) -> None:
-    lines = [*damaged, *(_line(spilled).rstrip("\n") for spilled in waiting)]
+def _keep(path: str, waiting: Sequence[Spilled]) -> None:
     try:
-        if lines:
-            text = "".join(f"{line}\n" for line in lines)
-            replace_text(path, text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+        if waiting:
+            replace_text(path, "".join(map(_line, waiting)))
         else:
             with suppress(FileNotFoundError):
                 os.unlink(path)
+    except OSError as error:
+        raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+
+
+def _append(path: str, lines: bytes) -> None:
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            # A line that a full disk cut short must not swallow the next one.
+            end = os.lseek(handle, 0, os.SEEK_END)
+            torn = end and _byte_at(handle, end - 1) != b"\n"
+            _write_all(handle, (b"\n" if torn else b"") + lines)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
     except OSError as error:
         raise LegacyNotWritable(f"{path}: {error.strerror}") from error
 

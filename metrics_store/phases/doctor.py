@@ -19,7 +19,8 @@ from metrics_store.errors import (
 from metrics_store.legacy import json_file
 from metrics_store.legacy.json_file import Record
 from metrics_store.legacy_format import loading
-from metrics_store.legacy_format.moments import local_zone
+from metrics_store.legacy_format.moments import ZoneReader, local_zone
+from metrics_store.legacy_format.record import Refused, understand
 from metrics_store.phases.operator import Operator
 from metrics_store.results import Result
 from metrics_store.timeline import zone_named
@@ -76,11 +77,11 @@ def examine(operator: Operator, zone: str | None = None) -> Diagnosis:
         zone: of the naive moments; by default this machine's.
     """
     path, findings = operator.json_file, []
-    read, records, skills = _read(path)
+    found_zone, zone_name = _zone(zone)
+    read, records, skills = _read(path, zone_name, operator.clock.now_us())
     findings.append(read)
     size = os.stat(path).st_size if os.path.isfile(path) else 0
     findings.append(_writable(path))
-    found_zone, zone_name = _zone(zone)
     findings.append(found_zone)
     findings.append(_locks(path))
     database = operator.database()
@@ -90,15 +91,24 @@ def examine(operator: Operator, zone: str | None = None) -> Diagnosis:
     return Diagnosis(path, database, records, skills, size, zone_name, tuple(findings))
 
 
-def _read(path: str) -> tuple[Finding, int, int]:
-    records = skills = odd = 0
+def _read(path: str, zone: str, now_us: int) -> tuple[Finding, int, int]:
+    records = skills = texts = dropped = 0
+    why = ""
+    reader = ZoneReader(zone or "UTC")
     try:
         for event in json_file.read(Path(path)):
-            if isinstance(event, Record):
-                records += 1
-                odd += bool(loading.refusal_of_record(event.value))
-            elif isinstance(event, json_file.Totals):
+            if isinstance(event, json_file.Totals):
                 skills += 1
+            if not isinstance(event, Record):
+                continue
+            records += 1
+            try:
+                understand(event.value, reader, _has_session(event.value), now_us)
+            except Refused:
+                texts += 1
+            if refusal := loading.refusal_of_record(event.value):
+                dropped += 1
+                why = why or f"record {event.position}: {refusal}"
     except LegacyFileNotFound:
         detail = "it is not there yet; its tracker has recorded nothing"
         return Finding("file", "warning", detail, "Look at --json-file."), 0, 0
@@ -107,11 +117,23 @@ def _read(path: str) -> tuple[Finding, int, int]:
         return Finding("file", "error", f"it is not whole: {torn.detail}", hint), records, skills
     except LegacyFileError as error:
         return Finding("file", "error", str(error), error.hint), records, skills
-    if odd:
-        detail = f"{records:,} records, {odd:,} that the legacy loader would not load"
-        hint = "They are kept as text by the backfill; nothing is dropped."
+    detail = f"{records:,} records, {skills:,} skills"
+    if texts:
+        detail += f"; {texts:,} cannot be rows and are kept as text"
+    if dropped == records and records:
+        return Finding("file", "ok", f"{detail}; of the shape with session ids"), records, skills
+    if dropped:
+        detail += f"; {dropped:,} that the legacy tracker does not know ({why})"
+        hint = (
+            "It drops its whole history over one such record and overwrites the file at its next "
+            "save: stop it, and let open_tracker write the file."
+        )
         return Finding("file", "warning", detail, hint), records, skills
-    return Finding("file", "ok", f"{records:,} records, {skills:,} skills"), records, skills
+    return Finding("file", "warning" if texts else "ok", detail), records, skills
+
+
+def _has_session(value: object) -> bool:
+    return isinstance(value, dict) and "session_id" in value
 
 
 def _writable(path: str) -> Finding:

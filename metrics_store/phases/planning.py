@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 
@@ -97,11 +98,12 @@ def plan_of(operator: Operator, zone: str | None = None) -> Plan:
     phase = Phase.LEGACY if there is None else there.phase
     found = doctor.examine(operator, zone if there is None else there.zone)
     gates = Gates() if there is None else there.gates
-    legs = tuple(_leg(each, gates, found.records, begun=there is not None) for each in PHASES)
+    begun = there is not None
+    legs = tuple(_leg(each, gates, found.records, zone, begun=begun) for each in PHASES)
     return Plan(
         found.json_file,
         found.database,
-        there is not None,
+        begun,
         phase,
         found.zone,
         found.records,
@@ -128,14 +130,15 @@ def _free(path: str) -> int:
     return shutil.disk_usage(path).free
 
 
-def _leg(phase: Phase, gates: Gates, records: int, *, begun: bool) -> Leg:
+def _leg(phase: Phase, gates: Gates, records: int, zone: str | None, *, begun: bool) -> Leg:
     what = _WHAT[phase]
     commands = what.commands
     if phase is Phase.LEGACY and not begun:
-        commands = ("doctor", "start --execute", *commands)
+        named = "" if zone is None else f" --zone {shlex.quote(zone)}"
+        commands = (f"doctor{named}", f"start{named} --execute", *commands)
     sizes = {
         "reads": f"{gates.shadow_reads:,}",
-        "rate": f"{gates.sample_rate:.0%}",
+        "rate": f"{100 * gates.sample_rate:g} %",
         "age": span(gates.max_verify_age),
         "soak": span(gates.soak),
     }

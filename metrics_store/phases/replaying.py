@@ -12,7 +12,6 @@ from metrics_store.legacy.calls import Call, Home, naive
 from metrics_store.legacy.control import Control
 from metrics_store.legacy.spill import Contents, Spilled
 from metrics_store.phases.operator import Operator
-from metrics_store.replacing import replace_text
 from metrics_store.results import Result
 from metrics_store.trackers import foreign
 from metrics_store.trackers.dual import identified
@@ -82,12 +81,16 @@ def replay(
 
 
 def set_damaged_aside(operator: Operator) -> int:
-    """Move lines of the spill that cannot be read into a file of their own; gives how many."""
-    path = f"{spill.spill_path(operator.json_file)}.damaged"
+    """Move lines of the spill that cannot be read to the backups; gives how many."""
+    moment = operator.now().translate({ord(c): None for c in "-:.Z"})
+    path = operator.folder("backups") / f"damaged-spill-{moment}.txt"
 
     def keep(line: str) -> None:
-        before = Path(path).read_text(encoding="utf-8") if os.path.exists(path) else ""
-        replace_text(path, f"{before}{line.encode('utf-8', 'backslashreplace').decode()}\n")
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with open(handle, "ab") as file:
+            file.write(line.encode("utf-8", "surrogateescape") + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     return spill.set_aside(operator.json_file, keep)
 

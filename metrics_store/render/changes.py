@@ -69,11 +69,13 @@ def show_where(page: Page, now: Status) -> None:
 
 def show_start(page: Page, found: Diagnosis, wanted: Gates, *, executed: bool) -> None:
     """Write what a migration begins with."""
+    from metrics_store.phases.gates import span
+
     show_diagnosis(page.screen, found, page.typed)
     page.screen.heading("What the gates will ask for" if not executed else "The gates ask for")
     rate = figures.percent(100 * wanted.sample_rate)
     page.fact("shadow", f"{figures.plural(wanted.shadow_reads, 'compared read')} ({rate} of all)")
-    age, soak = figures.duration(wanted.max_verify_age), figures.duration(wanted.soak)
+    age, soak = span(wanted.max_verify_age), span(wanted.soak)
     page.fact("dual_read", f"a full verify, not older than {age}, and a rehearsed way back")
     page.fact("database", f"{soak} of service")
     page.screen.line()
@@ -100,17 +102,37 @@ def show_changed(page: Page, changed: Changed) -> None:
     verb = "Went" if changed.executed else "Would go"
     back = changed.command == "rollback"
     way = "back to" if back else "on to"
+    if changed.command == "resume":
+        page.title(f"{'Took' if changed.executed else 'Would take'} the store's word.")
+        told = f"the store was told {changed.to_phase}"
+        hanging(page.screen, [Cell("  ")], f"The control file said {changed.from_phase}; {told}.")
+        return
     page.title(f"{verb} from {changed.from_phase} {way} {changed.to_phase}.")
     text = _BACK.get(changed.to_phase) if back else None
     hanging(page.screen, [Cell("  ")], text or _DOES[changed.to_phase], "dim")
     _forced(page, changed.forced, executed=changed.executed)
+    if changed.archived is not None:
+        page.fact("archive", figures.path(changed.archived))
     if not changed.executed or changed.forced:
         show_gate(page.screen, changed.to_phase, changed.requirements, page.typed)
 
 
-def show_cut_over(page: Page, done: CutOver) -> None:
-    """Write what a cutover came to, or would do."""
+_LEFT = "It has passed its commit point; what is left is little."
+
+
+def show_cut_over(page: Page, done: CutOver, *, committed: bool) -> None:
+    """Write what a cutover came to, or would do.
+
+    Args:
+        committed: it was cut short after its commit point.
+    """
     number = figures.number
+    if not done.executed and committed:
+        page.title("Would end the cutover.")
+        hanging(page.screen, [Cell("  ")], _LEFT)
+        page.step("tell the store")
+        page.step("look at the JSON file again for whatever landed in between")
+        return
     if not done.executed:
         page.title("Would cut over: from then on the store alone is read and written.")
         for step in (
@@ -139,8 +161,17 @@ def show_cut_over(page: Page, done: CutOver) -> None:
     _forced(page, done.forced, executed=True)
 
 
-def show_rolled_back(page: Page, done: RolledBack) -> None:
-    """Write what a rollback came to, or would do."""
+def show_rolled_back(page: Page, done: RolledBack, *, committed: bool) -> None:
+    """Write what a rollback came to, or would do.
+
+    Args:
+        committed: it was cut short after its commit point.
+    """
+    if not done.executed and committed:
+        page.title("Would end the rollback.")
+        hanging(page.screen, [Cell("  ")], _LEFT)
+        page.step("tell the store")
+        return
     if not done.executed:
         page.title(f"Would roll back from {done.from_phase} to {done.to_phase}.")
         for step in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from metrics_store.render.signs import command, hanging, signs
 from metrics_store.render.table import Cell, Column, Table
 
 if TYPE_CHECKING:
-    from metrics_store.legacy.differences import Difference, KindCount
+    from metrics_store.legacy.differences import Difference, DifferingMember, KindCount
 
 _LABEL = 10
 _MOST = 60
@@ -85,20 +86,33 @@ def _sides(screen: Screen, found: Difference) -> Table:
     table = Table(
         [
             Column("", style="red"),
-            Column("member", style="bold"),
+            Column("member"),
             Column("in the JSON file", elastic=True),
             Column("in the store", elastic=True),
         ],
         indent=2,
     )
-    for name, in_json, in_store in found.members[:_MOST]:
+    members = sorted(found.members, key=_is_alike)[:_MOST]
+    for member in members:
+        _, in_json, in_store = member
+        alike = _is_alike(member)
+        style = "dim" if alike else ""
         table.add(
-            signs(screen).unmet,
-            name,
-            Cell(figures.NONE if in_json is None else in_json),
-            Cell(figures.NONE if in_store is None else in_store),
+            "" if alike else signs(screen).unmet,
+            Cell(member.name, style or "bold"),
+            Cell(figures.NONE if in_json is None else in_json, style),
+            Cell(figures.NONE if in_store is None else in_store, style),
         )
     return table
+
+
+def _is_alike(member: DifferingMember) -> bool:
+    """Whether two numbers differ by rounding alone, as comparing reads allows."""
+    try:
+        sides = float(member.in_json or ""), float(member.in_store or "")
+    except ValueError:
+        return False
+    return math.isclose(*sides, rel_tol=1e-9, abs_tol=1e-6)
 
 
 def _fact(screen: Screen, label: str, text: str, style: str = "") -> None:

@@ -44,7 +44,11 @@ def show_gate(screen: Screen, to: str, requirements: Sequence[Requirement], type
 
 
 def show_diagnosis(screen: Screen, diagnosis: Diagnosis, typed: Typed) -> None:
-    """Write what the doctor found."""
+    """Write what the doctor found.
+
+    Args:
+        typed: makes commands such as can be typed here.
+    """
     records = figures.plural(diagnosis.records, "record")
     screen.line(Cell(figures.path(diagnosis.json_file), "bold"))
     screen.line(Cell(f"  {figures.size(diagnosis.size)}, {records}", "dim"))

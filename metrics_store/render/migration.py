@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: In the order of the way, as the control file spells them.
 _PHASES = ("legacy", "dual_write", "shadow", "dual_read", "database", "complete")
+#: What has begun in a phase and not passed its commit point, which would have changed the phase.
+_UNCOMMITTED = {("cutover", "dual_read"), ("rollback", "database"), ("rollback", "complete")}
 _STEP = 12
 _LABEL = 10
 _BAR = 24
@@ -59,6 +61,9 @@ def show_status(screen: Screen, found: Status, typed: Typed) -> None:
     if found.unfinished is not None:
         screen.line()
         screen.line(Cell(f"A {found.unfinished} was begun and has not ended.", "yellow"))
+        if (found.unfinished, found.phase) in _UNCOMMITTED:
+            cancel = typed("metrics-store legacy cancel --execute")
+            hanging(screen, [Cell("  ")], f"It has changed nothing yet; to give it up: {cancel}")
     if found.store_error is not None:
         screen.line()
         hanging(screen, [Cell("The store cannot be asked. ", "red")], found.store_error, "red")
@@ -70,7 +75,9 @@ def _fact(screen: Screen, label: str, text: str, style: str = "") -> None:
 
 
 def _show_facts(screen: Screen, found: Status) -> None:
-    since = f"for {figures.duration(found.in_phase)}, since {figures.moment(found.entered_at)} UTC"
+    from metrics_store.phases.gates import span
+
+    since = f"for {span(found.in_phase)}, since {figures.moment(found.entered_at)} UTC"
     _fact(screen, "phase", f"{found.phase} {since} (epoch {found.epoch})")
     _fact(screen, "reads", found.reads)
     _fact(screen, "writes", found.writes)

@@ -271,38 +271,3 @@ def test_reconcile_brings_either_side_up_to_the_other(migration: Migration, call
     assert written["records"] == len(document["invocations"]) + 1
     assert lost in json.loads(migration.json_file.read_bytes())["invocations"]
     assert migration("reconcile").code == 2
-
-
-@pytest.mark.parametrize(
-    ("step", "ending"), [("verify", "resume"), ("verify", "cancel"), ("commit", "resume")]
-)
-def test_a_cutover_that_was_killed_is_resumed_or_cancelled(
-    migration: Migration, run, step: str, ending: str
-) -> None:
-    migration.begin()
-    migration.until("dual_read")
-    assert migration("verify").code == migration("rollback", "--rehearse").code == 0
-    assert run("legacy", "cutover", "--execute", METRICS_STORE_FAILPOINT=f"cutover.{step}").code < 0
-    status = migration("status")
-    assert status.code == 1
-    assert "A cutover was begun and has not ended." in status.out
-    assert status.out.endswith("  metrics-store legacy resume --execute\n")
-    assert migration("rollback", "--execute").code == 2
-    before = migration.kept()
-    assert migration.told(ending)["executed"] is False
-    assert migration.kept() == before
-    done = migration.told(ending, "--execute")
-    assert done["executed"] is True
-    assert migration.phase == ("database" if ending == "resume" else "dual_read")
-    assert migration("status").code == 0
-    assert migration(ending).code == 2, "nothing is unfinished any more"
-
-
-def test_a_killed_rollback_is_resumed(migration: Migration, run) -> None:
-    migration.begin()
-    migration.until("database")
-    assert run("legacy", "rollback", "--execute", METRICS_STORE_FAILPOINT="rollback.load").code < 0
-    assert migration("complete").code == 2
-    assert migration.told("resume")["executed"] is False
-    assert migration.told("resume", "--execute")["to_phase"] == "dual_write"
-    assert migration("status").code == 0
