@@ -55,9 +55,9 @@ def blocks(chapter: Callable[[str], bool]) -> Iterator[Block]:
     """What happens in some chapters, in order."""
     title, saved = "", ""
     pattern = re.compile(
-        r"^## (?P<title>.+)$|^Save this as `(?P<file>[^`]+)`:$|^> (?P<event>Meanwhile .+|.+ later\.)$"
-        r"|^```(?P<kind>\w+)\n(?P<text>.*?)^```$",
-        re.MULTILINE | re.DOTALL,
+        r"^## (?P<title>.+)$|Save this as `(?P<file>[^`]+)`:$|^> (?P<event>.+)$"
+        r"|^```(?P<kind>\w+)\n(?P<text>(?:.*\n)*?)```$",
+        re.MULTILINE,
     )
     for found in pattern.finditer(GUIDE.text):
         title = found["title"] or title
@@ -152,12 +152,10 @@ class Walk:
     def _type(self, command: Shown) -> None:
         self.ran.append(command.typed)
         path = f"{self._bin}{os.pathsep}{os.environ['PATH']}"
-        bash = ["bash", "-c", f"{command.typed}\n"]
+        # The shell itself says how a command ended that was killed.
+        bash = ["bash", "-c", f"{command.typed.removesuffix(' &')}\nexit $?"]
         if command.typed.endswith(" &"):
-            bash[-1] = command.typed.removesuffix(" &")
-            self._jobs.append(
-                subprocess.Popen(bash, cwd=self.folder, env=environment(PATH=path))
-            )
+            self._jobs.append(subprocess.Popen(bash, cwd=self.folder, env=environment(PATH=path)))
             return
         if command.typed == "wait":
             while self._jobs:

@@ -98,7 +98,8 @@ def _refuse(json_file: Path) -> None:
                 str(json_file), hint="Name the tracker's JSON file with --json-file."
             ) from None
     except OSError as error:
-        raise LegacyFileError(f"{json_file}: {error.strerror}") from error
+        hint = "Look at the owner and mode of the file and of the folders above it."
+        raise LegacyFileError(f"{json_file}: {error.strerror}", hint=hint) from error
 
 
 class _Told(logging.Handler):

@@ -1,9 +1,10 @@
 """Locks between the processes that write a legacy file, and between them and an operator.
 
-Two files beside the JSON file, never deleted. ``<file>.lock`` is held exclusively while the file
+Three files beside the JSON file, never deleted. ``<file>.lock`` is held exclusively while the file
 is read, merged and written. ``<file>.phase.lock`` is held together by all runners while they
 write, and exclusively by an operator while the phase changes: nobody is then in the midst of a
-write. Who needs both takes the phase's first. flock is dropped by the kernel when a process dies.
+write. Before it each passes ``<file>.turnstile.lock``. Who needs the file's lock too takes the
+phase's first. flock is dropped by the kernel when a process dies.
 """
 
 from __future__ import annotations
@@ -33,6 +34,42 @@ def phase_lock(json_file: str | os.PathLike[str]) -> str:
 
 
 @contextmanager
+def writing(json_file: str | os.PathLike[str]) -> Iterator[None]:
+    """Hold the phase's lock together with all other runners for the length of the block.
+
+    Raises:
+        LegacyLocked, LegacyNotWritable: as :func:`held`.
+    """
+    # Whoever wants to change the phase holds the turnstile: busy runners, of which one always
+    # has the lock, must not keep an operator out for ever.
+    with held(_turnstile(json_file), shared=True):
+        pass
+    with held(phase_lock(json_file), shared=True):
+        yield
+
+
+@contextmanager
+def changing(json_file: str | os.PathLike[str], *, patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the phase's lock alone: every runner has ended what it was writing.
+
+    Args:
+        patience: seconds to wait at most.
+
+    Raises:
+        LegacyLocked, LegacyNotWritable: as :func:`held`.
+    """
+    with (
+        held(_turnstile(json_file), patience=patience),
+        held(phase_lock(json_file), patience=patience),
+    ):
+        yield
+
+
+def _turnstile(json_file: str | os.PathLike[str]) -> str:
+    return f"{os.path.realpath(json_file)}.turnstile.lock"
+
+
+@contextmanager
 def held(path: str, *, shared: bool = False, patience: float = PATIENCE) -> Iterator[None]:
     """Hold a lock for the length of the block. Not re-entrant, and safe between threads.
 
@@ -58,13 +95,11 @@ def held(path: str, *, shared: bool = False, patience: float = PATIENCE) -> Iter
 def _open(path: str) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    except PermissionError:
-        pass
-    except OSError as error:
+    except PermissionError as error:
+        with suppress(OSError):
+            # Somebody else's lock file: reading is enough for flock.
+            return os.open(path, os.O_RDONLY)
         raise LegacyNotWritable(f"{path}: {error.strerror}") from error
-    try:
-        # Somebody else's lock file: reading is enough for flock.
-        return os.open(path, os.O_RDONLY)
     except OSError as error:
         raise LegacyNotWritable(f"{path}: {error.strerror}") from error
 

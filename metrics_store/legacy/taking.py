@@ -9,6 +9,7 @@ paired first. (Taking each record as it comes would store a changed order as new
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,7 +35,7 @@ class _Batch:
     pending: list[tuple[str | int, ...]] = field(default_factory=list)
     quarantine: list[tuple[str | int, ...]] = field(default_factory=list)
     flags: list[tuple[str | int, ...]] = field(default_factory=list)
-    firsts: list[Understood] = field(default_factory=list)
+    exported: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Taking:
@@ -162,12 +163,12 @@ class Taking:
         waiting.sort(key=lambda one: not one[1].pending)
         # A row in flight takes a record that ended. What is then left on both sides differs: such
         # a record is a row already, and the comparison says in what the two differ.
-        in_flight = [ordinal for ordinal, row in free if stored.is_pending(row)]
+        in_flight = [(ordinal, row) for ordinal, row in free if stored.is_pending(row)]
         ended = len(free) - len(in_flight)
         unfound = []
         for position, u in waiting:
             if in_flight and not u.pending:
-                self._upgrade(u, in_flight.pop(0), position, batch)
+                self._upgrade(u, *in_flight.pop(0), batch)
             elif ended:
                 ended -= 1
                 self._match(u)
@@ -195,9 +196,18 @@ class Taking:
         self._pass.counts.matched += 1
         self._pass.counts.pending += u.pending
 
-    def _upgrade(self, u: Understood, ordinal: int, position: int, batch: _Batch) -> None:
+    def _upgrade(self, u: Understood, ordinal: int, row: stored.StoredRow, batch: _Batch) -> None:
         self._pass.counts.upgraded += 1
-        batch.rows.append(record.row_of(u, u.id(ordinal), self._pass.source_id))
+        with self._store.database.read() as connection:
+            own = connection.execute(query("legacy.exported_inflight"), (row["id"],)).fetchone()
+        if own is None:
+            batch.rows.append(record.row_of(u, u.id(ordinal), self._pass.source_id))
+            return
+        # It began in the store, and an export put it into the file: it ends under its own id.
+        row_id, invoked_at, project_path = own
+        batch.rows.append(record.ended_row(u, row, row_id, invoked_at, project_path))
+        text = json.dumps({**json.loads(u.legacy(self._pass.source_id)), "beyond": True})
+        batch.exported.append((text, row_id))
 
     def _insert(self, u: Understood, row_id: str, position: int, batch: _Batch) -> None:
         counts = self._pass.counts
@@ -230,6 +240,7 @@ class Taking:
                 connection.execute(query("skills.start_invocation"), (*values, version))
             connection.executemany(query("legacy.quarantine"), batch.quarantine)
             connection.executemany(query("legacy.flag"), batch.flags)
+            connection.executemany(query("legacy.exported_ended"), batch.exported)
             connection.execute(
                 query("legacy.checkpoint"),
                 (this.position, this.stage, this.settled_key, this.counts.as_json(), this.pass_id),

@@ -100,7 +100,7 @@ def verify(
         zone: the zone of its naive moments; by default the one it was taken in with, else this
             machine's.
         resume: go on with the one that was cut short, over the copy that it took.
-        epoch: of the migration; kept with the differences.
+        epoch: of the migration; kept with the differences. One that is resumed keeps its own.
         progress: called now and then.
         batch: records from one checkpoint to the next.
 

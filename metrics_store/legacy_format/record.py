@@ -253,6 +253,39 @@ def row_of(
     )
 
 
+def ended_row(
+    record: Understood,
+    begun: Mapping[str, object],
+    row_id: str,
+    invoked_at: str,
+    project_path: str | None,
+) -> Row:
+    """The log row of what began in the store itself and ended in a legacy file.
+
+    Args:
+        record: how it ended.
+        begun: what the store has in flight: it knows a session, and what else there is.
+        row_id, invoked_at, project_path: as it is in flight.
+    """
+    us, began = record.duration_us, clock.parse(invoked_at)
+    known = {name: begun[name] for name in ("session_id", "attributes")}
+    return rows.row(
+        row_id,
+        record.skill_name,
+        began,
+        None if us is None else min(began + us, clock.MAX_US),
+        record.workflow_path,
+        None if known["session_id"] is None else str(known["session_id"]),
+        project_path,
+        "completed" if record.completed else "failed",
+        us,
+        record.error_type,
+        record.actions_text,
+        "live",
+        None if known["attributes"] is None else str(known["attributes"]),
+    )
+
+
 def inflight_of(record: Understood, row_id: str, source_id: int) -> tuple[str | int, ...]:
     """The in-flight row of a record that never ended, as ``skills.start_invocation`` binds it."""
     return (

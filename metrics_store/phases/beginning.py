@@ -92,15 +92,17 @@ def start(
         OtherMigration: the store belongs to another legacy file.
     """
     check_gates(wanted)
+    if control.read(operator.json_file) is not None:
+        raise MigrationExists(operator.json_file)
+    diagnosis = doctor.examine(operator, zone)
+    if not diagnosis.healthy:
+        errors = [f.detail for f in diagnosis.findings if f.verdict == "error"]
+        raise GateNotMet("; ".join(errors), hint="See metrics-store legacy doctor.")
+    if not execute:
+        return None, diagnosis
     with operator.at_work():
         if control.read(operator.json_file) is not None:
             raise MigrationExists(operator.json_file)
-        diagnosis = doctor.examine(operator, zone)
-        if not diagnosis.healthy:
-            errors = [f.detail for f in diagnosis.findings if f.verdict == "error"]
-            raise GateNotMet("; ".join(errors), hint="See metrics-store legacy doctor.")
-        if not execute:
-            return None, diagnosis
         store = operator.store(create=True)
         now = operator.now()
         there = Control(

@@ -67,7 +67,7 @@ def requirements(operator: Operator, there: Control) -> tuple[Requirement, ...]:
                 _no_open_reads(operator, there),
             )
         case Phase.DATABASE:
-            return (_no_spill(operator), _soaked(operator, there), _no_zombies(there))
+            return (_no_spill(operator), _no_zombies(there), _soaked(operator, there))
         case Phase.COMPLETE:
             return (_no_spill(operator), _no_zombies(there))
 
@@ -166,7 +166,7 @@ def _no_open_reads(operator: Operator, there: Control) -> Requirement:
     last = verifying.last(operator.store())
     verified = last is not None and (last.finished_at or "") >= there.entered_at
     # A verify is the evidence that most of them can be explained by, at the next advance.
-    todo = f"metrics-store legacy {'diff list --open' if verified else 'verify'}"
+    todo = f"metrics-store legacy {'diff explain --all' if verified else 'verify'}"
     return Requirement("mismatches", not n, detail, todo if n else "")
 
 

@@ -180,7 +180,7 @@ class Operator:
             LegacyLocked: a runner held its lock all the time.
         """
         with (
-            locks.held(locks.phase_lock(self.json_file), patience=PATIENCE),
+            locks.changing(self.json_file, patience=PATIENCE),
             locks.held(locks.data_lock(self.json_file), patience=PATIENCE),
         ):
             yield

@@ -20,6 +20,7 @@ from metrics_store.phases.exported import Export, load
 from metrics_store.phases.operator import Operator
 from metrics_store.replacing import sync_directory
 from metrics_store.results import Result
+from metrics_store.sql import query
 
 Side = Literal["db", "json"]
 
@@ -107,7 +108,9 @@ def _to_json(operator: Operator, there: Control, waiting: int, execute: bool) ->
     path = Path(operator.json_file)
     target = path.with_name(f"{path.name}.reconcile.tmp")
     if not execute:
-        return Reconciled("json", False, waiting)
+        with operator.store().database.read() as connection:
+            counts = connection.execute(query("phases.log_counts")).fetchall()
+        return Reconciled("json", False, waiting, records=sum(n for _, n in counts))
     done = replaying.replay(operator, there)
     operator.step(there, "reconcile", "spill", taken=done.taken)
     now = operator.clock.now_us()

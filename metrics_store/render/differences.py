@@ -75,6 +75,7 @@ def show_difference(screen: Screen, found: Difference, typed: Typed) -> None:
         _fact(screen, "", f"by {found.explained_by}, {at} UTC", "dim")
     screen.line()
     screen.table(_sides(screen, found))
+    screen.line(Cell("  What is equal on both sides is left out.", "dim"))
     if found.is_open:
         screen.line()
         screen.line("Nobody has explained it. If it is no fault, say why:")

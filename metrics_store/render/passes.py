@@ -67,9 +67,10 @@ def show_harvest(page: Page, done: Harvest) -> None:
 
 def show_reconciled(page: Page, done: Reconciled) -> None:
     """Write what was brought over, or would be."""
-    side = "store" if done.to == "db" else "JSON file"
-    verb = "Brought" if done.executed else "Would bring"
-    page.title(f"{verb} the {side} up to the other side.")
+    sides = "the store up to the JSON file and the spill"
+    if done.to == "json":
+        sides = "the JSON file up to the store"
+    page.title(f"{'Brought' if done.executed else 'Would bring'} {sides}.")
     waiting = f"{figures.plural(done.waiting, 'record')} waited" if done.waiting else "was empty"
     if done.executed and done.waiting:
         waiting += f", {figures.number(done.replayed)} taken in"

@@ -83,6 +83,16 @@ SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, NULL, NUL
 FROM legacy_exported AS exported JOIN skill_inflight AS row ON row.id = exported.invocation_id
 WHERE exported.id IN (SELECT value FROM json_each(?1)) AND exported.id <> row.id;
 
+-- name: exported_inflight
+-- What is in flight under an id of its own and stands in the file as the record of another.
+SELECT row.id, row.invoked_at, row.project_path
+FROM legacy_exported AS exported JOIN skill_inflight AS row ON row.id = exported.invocation_id
+WHERE exported.id = ? AND exported.id <> row.id;
+
+-- name: exported_ended
+-- How an exported record stands in the file now that it has ended.
+UPDATE legacy_exported SET legacy = ? WHERE invocation_id = ?;
+
 -- name: quarantine
 -- Keep a text that cannot be a row; the same text of the same file only once.
 INSERT INTO legacy_quarantine

@@ -79,7 +79,6 @@ class PhasedTracker:
         self._patience = patience
         self._control = ControlReader(self.metrics_file)
         self._store = LazyStore(db, self._control, str(self.metrics_file), self._clock)
-        self._lock_file = locks.phase_lock(self.metrics_file)
         self._json = JsonMetricsTracker(self.metrics_file, clock=self._clock)
         self._spill = Spill(str(self.metrics_file), self._clock)
         self._candidate = Candidate(self._store, self._spill, self._clock, patience)
@@ -138,7 +137,7 @@ class PhasedTracker:
             there = self._control.current()
             if there is None or there.phase.in_json:
                 return  # the JSON format knows what has ended
-            with locks.held(self._lock_file, shared=True), at_most(STORE_PATIENCE):
+            with locks.writing(self.metrics_file), at_most(STORE_PATIENCE):
                 # Again, for the wait may have been for a change of phase.
                 there = self._control.current()
                 if there is None or there.phase.in_json:
@@ -199,7 +198,7 @@ class PhasedTracker:
         # In which zone an unreadable control file does not say; the spill is read in its own.
         call = replace(call, raw_invoked_at=naive(call.invoked_us, local_zone()))
         try:
-            with locks.held(self._lock_file, shared=True):
+            with locks.writing(self.metrics_file):
                 there = self._current()
                 if there is not None and there.zone != local_zone():
                     call = replace(call, raw_invoked_at=naive(call.invoked_us, there.zone))
@@ -312,7 +311,7 @@ class PhasedTracker:
                 there.gates.sample_rate,
                 self._patience,
                 self._spill.waiting,
-                quiet=lambda: locks.held(self._lock_file, patience=QUIET_PATIENCE),
+                quiet=lambda: locks.changing(self.metrics_file, patience=QUIET_PATIENCE),
             )
             known = self._observer = (there.epoch, observer)
         return known[1]

@@ -79,12 +79,12 @@ class Plan:
             kinds.append(rng.choice(("log", "raise")))
         return cls(
             seed,
-            rng.choice((0, 20, 200) if short else (0, 50, 300, 600)),
+            rng.choice((0, 20, 60) if short else (0, 50, 300)),
             rng.choice(ZONES),
             tuple(kinds),
-            rng.choice((0.005, 0.02, 0.04)),
-            1 if short else rng.randrange(1, 4),
-            3 if short else rng.randrange(5, 15),
+            rng.choice((0.01, 0.04, 0.1)),
+            1 if short else rng.randrange(1, 3),
+            3 if short else rng.randrange(4, 10),
             seconds,
             rng.choice((0.0, 0.1, 0.3)),
         )

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from metrics_store.phases import steps
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="its runners are forked")
 
-RECORDS = 300
+RECORDS = 100
 #: The commands whose steps are gone through, what they begin from, and how they are given.
 COMMANDS = {
     "start": ("nothing", "start"),
@@ -118,26 +119,17 @@ class Forked:
             notes.stem, kind, str(place.json_file), str(place.db), str(notes), seed,
             pace=0.001, reads=0.05,
         )  # fmt: skip
-        self._told, telling = os.pipe()
         self.pid = os.fork()
         if self.pid:
-            os.close(self._told)
-            self._telling = telling
             return
-        os.close(telling)
-        os.set_blocking(self._told, False)
+        told = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: told.set())
         os.environ["TZ"] = place.zone
         time.tzset()
         try:
-            Runner(duty, self._is_told).work()
+            Runner(duty, told.is_set).work()
         finally:
             os._exit(0)
-
-    def _is_told(self) -> bool:
-        try:
-            return os.read(self._told, 1) == b""
-        except BlockingIOError:
-            return False
 
     def notes(self) -> list[dict[str, object]]:
         """What it wrote down."""
@@ -158,14 +150,13 @@ class Forked:
 
     def stop(self) -> None:
         """Let it end what is open."""
-        os.close(self._telling)
+        os.kill(self.pid, signal.SIGTERM)
         os.waitpid(self.pid, 0)
 
     def kill(self) -> None:
         """End it at once."""
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        os.close(self._telling)
 
 
 Fork = Callable[..., Forked]
@@ -208,10 +199,8 @@ def walk_on(place: Place) -> None:
 def reckon(stages: Stages, runners: list[Forked]) -> None:
     """Nothing that was acknowledged is lost or doubled."""
     place = stages.place
-    for command in ("reconcile db", "backfill" if phase_of(place).in_json else "harvest"):
-        if phase_of(place) is not Phase.LEGACY:
-            done = run(command, place)
-            assert done.fine, done
+    done = run("reconcile db" if phase_of(place).in_json else "harvest", place)
+    assert done.fine, done
     notes = [note for one in runners for note in one.notes()]
     found = audit(place, notes, stages.first, with_legacy=False, phase=phase_of(place))
     assert not found.wrong
@@ -323,7 +312,7 @@ def test_runners_killed_in_the_midst_of_writes_lose_nothing_they_acknowledged(
     for n in range(10):
         both = [fork("raise", n), fork("log" if n % 2 else "json", n)]
         for runner in both:
-            runner.goes_on(rng.randrange(1, 8))
+            runner.goes_on(rng.randrange(1, 5))
         time.sleep(rng.uniform(0, 0.02))
         for runner in both:
             runner.kill()

@@ -18,7 +18,7 @@ from checking import problems, python_path
 
 from metrics_store import MetricsStore
 from metrics_store.connection import Database
-from metrics_store.errors import DiskFull, LegacyFileError, ZoneMismatch
+from metrics_store.errors import DiskFull, LegacyFileError, StoreBusy, ZoneMismatch
 from metrics_store.legacy import comparing, differences, verifying
 from metrics_store.legacy.importing import take_in
 from metrics_store.legacy.report import Progress
@@ -320,3 +320,19 @@ def test_a_full_disk_under_the_scratch_file_is_an_error_of_ours_and_costs_nothin
         with pytest.raises(DiskFull):
             verify(store, file, batch=4)
     assert verify(store, file, resume=True).compared == 50
+
+
+def test_a_store_that_stays_locked_cuts_it_short_and_costs_nothing(
+    file: Path, open_store: Open, hold_lock: Callable[[str], Callable[[], None]]
+) -> None:
+    store, release = open_store("before.db"), []
+
+    def lock(progress: Progress) -> None:
+        if progress.records >= 8 and not release:
+            release.append(hold_lock(store.path))
+
+    with pytest.raises(StoreBusy):
+        verify(store, file, batch=4, progress=lock)
+    release[0]()
+    report = verify(store, file, resume=True)
+    assert (report.compared, report.resumed_at > 0) == (21, True)

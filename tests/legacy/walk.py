@@ -19,7 +19,7 @@ from metrics_store.phases import steps
 from metrics_store.trackers.candidate import COOL_DOWN
 
 #: Refused this often a gate is passed by force.
-PATIENCE = 3
+PATIENCE = 2
 #: Seconds in which the crew has to get on.
 STUCK = 60.0
 
@@ -33,7 +33,7 @@ _DETOURS = {
     Phase.COMPLETE: ("harvest", "reconcile db", "rehearse", "dry runs"),
 }
 #: What a legacy tracker that writes at that moment may do to a command, and it is told so.
-_BY_LEGACY = ("FileChanging", "TornFile", "NotLegacyFile", "RehearsalFailed")
+_BY_LEGACY = ("FileChanging", "TornFile", "NotLegacyFile")
 
 
 class Walk:
