@@ -257,7 +257,7 @@ def _delete_control(walk: Walk) -> None:
 
 EVENTS: dict[str, Callable[..., None]] = {
     r"Meanwhile runners record (\d+) invocations\.": _record,
-    r"Meanwhile runners record (\d+) invocations, and read their numbers after each\.": (
+    r"Meanwhile runners record (\d+) invocations?, and read their numbers after each\.": (
         _record_and_read
     ),
     r"Meanwhile an old tracker overwrites (\d+) records of others\.": _overwrite,

@@ -55,7 +55,6 @@ class NoSpace(LegacyFileError):
     """There is not enough space for the work."""
 
 
-
 class ZoneMismatch(LegacyFileError):
     """The file was taken in before under another time zone."""
 

@@ -90,11 +90,32 @@ class Comparing:
         self._only_stored = only_stored
         self._tick = tick
         self._counted = _Counted()
-        self._found = self._counted.add if found is None else found
+        self._tell = self._counted.add if found is None else found
         self._up_to_seq = up_to_seq
+        self._explained: dict[tuple[str, str, str], str] | None = None
         #: Records compared, and those whose like is in the store; a resumed one sets them.
         self.compared = 0
         self.equal = 0
+
+    def _found(self, found: Found) -> None:
+        """Tell a difference. A verify minds what people have said of it itself."""
+        is_import = self._tell == self._counted.add
+        if (
+            is_import
+            and found.explanation is None
+            and found.in_json is not None
+            and found.in_store is not None
+        ):
+            said = self._said().get((found.kind, found.in_json, found.in_store))
+            found = found._replace(explanation=said)
+        self._tell(found)
+
+    def _said(self) -> dict[tuple[str, str, str], str]:
+        if self._explained is None:
+            with self._store.database.read() as connection:
+                rows = connection.execute(query("legacy.said")).fetchall()
+            self._explained = {(kind, ours, theirs): said for kind, ours, theirs, said in rows}
+        return self._explained
 
     def run(self, records: Iterator[Record]) -> Comparison:
         """Compare everything at once."""

@@ -162,6 +162,12 @@ SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_typ
 FROM legacy_exported AS exported JOIN skill_invocation AS row ON row.id = exported.invocation_id
 WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
 
+-- name: said
+-- What people have said of differences in content, as the two sides were.
+SELECT kind, in_json, in_store, explanation FROM legacy_difference
+WHERE kind IN ('different', 'moment') AND explanation IS NOT NULL
+  AND explained_by <> 'metrics-store';
+
 -- name: late_rows
 -- What each row that a pass has added after one adds to the totals that an earlier copy stated.
 SELECT skill_name, outcome = 'completed', completed_us, workflow_path, error_type, follow_up_actions

@@ -22,6 +22,7 @@ from metrics_store.trackers.candidate import COOL_DOWN
 PATIENCE = 2
 #: Seconds in which the crew has to get on.
 STUCK = 60.0
+_REASON = "the campaign has waited long enough"
 
 _TO = {"cutover": Phase.DATABASE, "rollback": Phase.DUAL_WRITE, "complete": Phase.COMPLETE}
 _DETOURS = {
@@ -169,9 +170,14 @@ class Walk:
             if ": spill: " in outcome.detail:
                 self._rest()
             return
-        detail = self.command(name).detail.partition(": ")[2]
-        gates = [part.split(":")[0] for part in detail.split("; ")]
-        if self.command(name, forced="the campaign has waited long enough").fine:
+        outcome = self.command(name)
+        if not outcome.error:
+            self._refused = 0
+            return
+        gates = [outcome.error]
+        if outcome.error == "GateNotMet":
+            gates = [gate.split(":")[0] for gate in outcome.detail.partition(": ")[2].split("; ")]
+        if self.command(name, forced=_REASON).fine:
             self.forced.update(gates)
             self._refused = 0
 
@@ -180,7 +186,7 @@ class Walk:
         assert there.intent is not None
         forced = None
         if self._refused >= PATIENCE:
-            forced = "the campaign has waited long enough"
+            forced = _REASON
             self.forced["resume"] += 1
         if there.intent.committed or self._rng.random() < 0.6:
             outcome = self.command("resume", forced=forced)
