@@ -6,6 +6,7 @@ import ast
 import os
 import re
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ SOURCES = "\n".join(
     for folder, kind in (("metrics_store", "*.py"), ("metrics_store", "*.sql"), ("migrations", "*"))
     for file in sorted((ROOT / folder).rglob(kind))
 )
+#: The program as tests run it.
+MODULE = [sys.executable, "-m", "metrics_store.cli"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -105,14 +108,14 @@ class Document:
 
     def dead_links(self) -> list[str]:
         """Links into the project that lead nowhere."""
-        dead = []
-        for link in re.findall(r"\]\(([^)]+)\)", self.prose):
-            if link.startswith(("https://", "http://")):
-                continue
-            file, _, anchor = link.partition("#")
-            if not (ROOT / file).exists() or (anchor and anchor not in (Document(file) if file else self).anchors()):
-                dead.append(link)
-        return dead
+        links = re.findall(r"\]\((?!https?://)([^)]+)\)", self.prose)
+        return [link for link in links if not self._leads_somewhere(*link.partition("#"))]
+
+    def _leads_somewhere(self, file: str, _: str, anchor: str) -> bool:
+        if not (ROOT / file).exists():
+            return False
+        target = Document(file) if file else self
+        return not anchor or anchor in target.anchors()
 
     def imported(self) -> set[str]:
         """What the snippets import from the package itself."""

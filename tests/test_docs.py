@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import os
 import re
@@ -13,30 +12,31 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
 import typer
-from checking import python_path
+from documents import (
+    MODULE,
+    ROOT,
+    SOURCES,
+    Document,
+    commands,
+    environment,
+    in_terminal,
+)
 
+import metrics_store
 from metrics_store import MetricsStore
 from metrics_store.cli.application import app
 from metrics_store.cli.options import PROGRAM
+from metrics_store.phases.status import SIDES
 from metrics_store.reports import Reports
 from metrics_store.settings import Settings
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-PROSE = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
-NAMED = re.findall(r"`([^`\n]+)`", PROSE)
-SOURCES = "\n".join(
-    file.read_text(encoding="utf-8")
-    for folder, kind in (("metrics_store", "*.py"), ("metrics_store", "*.sql"), ("migrations", "*"))
-    for file in sorted((ROOT / folder).rglob(kind))
-)
+GUIDE = Document("README.md")
+README = GUIDE.text
 #: DESIGN's words; a plural or a verb of each is the same word.
 GLOSSARY = {
     "invocation": "invocations?",
@@ -64,12 +64,14 @@ GLOSSARY = {
     "baseline": "baseline",
     "quarantine": "quarantined?",
     "pending": "pending",
-}
-#: Words that the code has in their everyday sense only, and where.
-EVERYDAY = {
-    "control": "control characters, transaction control",
-    "candidate": "a name or time that is tried",
-    "gate": "the door that shuts readers out; exit code 2 of the whole project",
+    "epoch": "epochs?",
+    "spill": "spill(s|ed)?",
+    "reconcile": "reconcil(e[ds]?|ing)",
+    "verify": "verif(y|y_id|ies|ied|ying)",
+    "rehearsal": "rehears(al|ed?|ing)",
+    "soak": "soak(ed)?",
+    "zombie": "zombies?",
+    "harvest": "harvest(ed|ing)?",
 }
 
 
@@ -82,7 +84,7 @@ def test_everything_that_the_readme_shows_runs_in_its_order(tmp_path: Path) -> N
 
 def steps() -> Iterator[str]:
     """Every `$ command` and every whole Python snippet, in the order of the README."""
-    for language, text in BLOCKS:
+    for language, text in GUIDE.blocks:
         if language == "python":
             yield text
         elif language == "console":
@@ -90,28 +92,21 @@ def steps() -> Iterator[str]:
 
 
 def run(step: str, folder: Path) -> str:
-    kept = {key: value for key, value in os.environ.items() if "METRICS_STORE" not in key}
-    environment = {
-        **kept,
-        "PYTHONPATH": python_path(),
-        "PYTHONIOENCODING": "utf-8",
-        "PYTHONWARNINGS": "error",
-        "TZ": "Etc/UTC",
-    }
+    more = {"PYTHONWARNINGS": "error"}
     given = ""
     if not step.startswith("$"):
-        environment["METRICS_STORE_DB"] = str(folder / "snippets.db")
-        commands = [[sys.executable, "-c", step]]
+        more["METRICS_STORE_DB"] = str(folder / "snippets.db")
+        pipe = [[sys.executable, "-c", step]]
     else:
-        commands = [words(part) for part in step.removeprefix("$ ").split(" | ")]
-    for command in commands:
+        pipe = [words(part) for part in step.removeprefix("$ ").split(" | ")]
+    for command in pipe:
         # One after the other does what a pipe does, with an exit code for each.
         done = subprocess.run(
             command,
             input=given,
             capture_output=True,
             cwd=folder,
-            env=environment,
+            env=environment(**more),
             encoding="utf-8",
             timeout=60,
             check=False,
@@ -126,7 +121,7 @@ def words(command: str) -> list[str]:
     """A command of the README as it is called here."""
     first, *others = shlex.split(command)
     if first == PROGRAM:
-        return [sys.executable, "-m", "metrics_store.cli", *others]
+        return [*MODULE, *others]
     assert first in ("echo", "head"), f"the README runs {first}, which this test does not know"
     return [first, *others]
 
@@ -135,8 +130,10 @@ def words(command: str) -> list[str]:
 def test_the_report_in_the_readme_is_the_real_one(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     command = words(f"{PROGRAM} legacy import examples/skill_metrics.json --report")
-    real = timeless(in_terminal(command, tmp_path, columns=100))
-    [shown] = [text for language, text in BLOCKS if language == "text"]
+    code, out, err = in_terminal(command, tmp_path, columns=100)
+    assert code == 0, err
+    real = timeless(out)
+    [shown] = [text for language, text in GUIDE.blocks if language == "text"]
     at = 0
     for line in timeless(shown):
         if line not in ("...", ""):
@@ -152,55 +149,17 @@ def timeless(text: str) -> list[str]:
     return [took.sub(r"\1", line.rstrip()) for line in text.splitlines()]
 
 
-def in_terminal(command: list[str], folder: Path, *, columns: int) -> str:
-    """What a command shows in a terminal without colours."""
-    import fcntl
-    import pty
-    import struct
-    import termios
-
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
-    kept = {key: value for key, value in os.environ.items() if "METRICS_STORE" not in key}
-    more = {"PYTHONPATH": python_path(), "TZ": "Etc/UTC", "NO_COLOR": "1", "TERM": "xterm"}
-    for name in ("COLUMNS", "LINES", "FORCE_COLOR"):
-        kept.pop(name, None)
-    with (tmp := folder / "stderr.txt").open("w") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=stderr,
-            env={**kept, "PYTHONIOENCODING": "utf-8", **more},
-        )
-    os.close(theirs)
-    pieces = []
-    while True:
-        try:
-            piece = os.read(ours, 65_536)
-        except OSError:  # Linux says so when the other end is closed
-            break
-        if not piece:
-            break
-        pieces.append(piece)
-    os.close(ours)
-    assert process.wait(60) == 0, tmp.read_text()
-    return b"".join(pieces).decode().replace("\r\n", "\n")
-
-
 def test_every_command_is_in_the_table_and_no_other() -> None:
-    def leaves(command: click.Command, path: str) -> Iterator[str]:
-        inner = getattr(command, "commands", None)
-        if inner is None:
-            yield path
-        for name, child in (inner or {}).items():
-            yield from leaves(child, f"{path} {name}")
-
     rows = re.findall(rf"^\| `({PROGRAM} [^`]+)` \|", README, re.MULTILINE)
     shown = [re.sub(r" [A-Z]+$", "", row) for row in rows]
     assert len(set(shown)) == len(shown)
-    assert set(shown) == set(leaves(typer.main.get_command(app), PROGRAM))
+    assert set(shown) == set(commands())
+
+
+def test_the_phases_are_those_of_the_table() -> None:
+    rows = GUIDE.rows("Leaving the JSON file without stopping")
+    shown = {row[0].strip("`"): (row[1], row[2]) for row in rows}
+    assert shown == {str(phase): sides for phase, sides in SIDES.items()}
 
 
 def test_every_command_that_reads_has_json() -> None:
@@ -215,15 +174,7 @@ def test_every_command_that_reads_has_json() -> None:
 
 
 def test_every_option_that_is_named_exists() -> None:
-    def options(command: click.Command) -> Iterator[str]:
-        for parameter in command.params:
-            yield from parameter.opts
-        for child in getattr(command, "commands", {}).values():
-            yield from options(child)
-
-    known = set(options(typer.main.get_command(app))) | {"--strict"}  # mypy's
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README))
-    assert named - known == set()
+    assert GUIDE.unknown_options() - {"--strict"} == set()  # mypy's
 
 
 def test_the_settings_are_those_of_the_table_with_their_names_and_defaults() -> None:
@@ -250,7 +201,7 @@ def test_every_environment_variable_is_named() -> None:
 
 
 def test_the_settings_file_that_is_shown_is_understood(tmp_path: Path) -> None:
-    [shown] = [text for language, text in BLOCKS if language == "toml"]
+    [shown] = [text for language, text in GUIDE.blocks if language == "toml"]
     assert tomllib.loads(shown)
     (tmp_path / "metrics_store.toml").write_text(shown, encoding="utf-8")
     loaded = Settings.load(config=tmp_path / "metrics_store.toml", environ={})
@@ -278,59 +229,32 @@ def test_every_method_that_the_prose_or_a_snippet_calls_exists() -> None:
 
 
 def test_every_name_in_the_prose_is_one_of_the_code() -> None:
-    unknown = []
-    for name in NAMED:
-        if re.fullmatch(r"metrics_store\.(?!toml)\w+", name):
-            import_module(name)
-        elif re.fullmatch(r"[A-Z][a-z]+([A-Z][a-z]+)+", name):
-            unknown += [] if re.search(rf"(\bclass {name}\b|^{name} = )", SOURCES, re.M) else [name]
-        elif re.fullmatch(r"[a-z]+(_[a-z]+)+(\(\))?", name):
-            word = name.removesuffix("()")
-            unknown += [] if re.search(rf"\b{word}\b", SOURCES) else [name]
-    assert unknown == []
+    assert GUIDE.unknown_names() == []
 
 
 def test_every_file_that_is_named_exists() -> None:
-    tops = {path.name for path in ROOT.iterdir()} - {".venv", ".session-buddy"}
-    shell = "\n".join(text for language, text in BLOCKS if language in ("sh", "console"))
-    candidates = [*NAMED, *re.findall(r"[\w./-]+", shell)]
-    named = {name for name in candidates if "/" in name and name.split("/")[0] in tops}
+    named = GUIDE.files()
     assert {"examples/", "tests/test_docs.py", "scripts/run"} <= named
     assert {name for name in named if not (ROOT / name).exists()} == set()
 
 
 def test_every_link_leads_somewhere() -> None:
-    anchors = {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.+)$", README, re.MULTILINE)
-    }
-    links = re.findall(r"\]\(([^)]+)\)", PROSE)
-    assert links
-    for link in links:
-        if not link.startswith(("https://", "http://")):
-            file, _, anchor = link.partition("#")
-            assert (ROOT / file).exists(), link
-            assert not anchor or (file or anchor in anchors), link
+    assert "](MIGRATION.md" in README
+    assert GUIDE.dead_links() == []
 
 
 def test_every_snippet_imports_only_what_is_public() -> None:
-    import metrics_store
-
-    for language, text in BLOCKS:
-        for node in ast.walk(ast.parse(text)) if language == "python" else ():
-            if isinstance(node, ast.ImportFrom) and node.module == "metrics_store":
-                assert {alias.name for alias in node.names} <= set(metrics_store.__all__)
+    assert GUIDE.imported() <= set(metrics_store.__all__)
 
 
 def test_every_word_of_the_glossary_that_the_code_uses_is_explained() -> None:
-    section = README.split("\n## Words\n")[1].split("\n## ")[0]
-    explained = set(re.findall(r"\*\*([\w ]+)\*\*", section))
+    explained = set(re.findall(r"\*\*([\w ]+)\*\*", GUIDE.section("Words")))
     # An identifier's parts are words too.
     text = re.sub(r"([a-z])([A-Z])", r"\1_\2", SOURCES).lower()
     used = {
         word
         for word, pattern in GLOSSARY.items()
-        if word not in EVERYDAY and re.search(rf"(?<![a-z])({pattern})(?![a-z])", text)
+        if re.search(rf"(?<![a-z])({pattern})(?![a-z])", text)
     }
     assert used - explained == set()
     assert explained - used == set()

@@ -119,7 +119,8 @@ def _read(path: str, zone: str, now_us: int) -> tuple[Finding, int, int]:
         return Finding("file", "error", str(error), error.hint), records, skills
     detail = f"{records:,} records, {skills:,} skills"
     if texts:
-        detail += f"; {texts:,} cannot be rows and are kept as text"
+        what = "is no row and is" if texts == 1 else "are no rows and are"
+        detail += f"; {texts:,} {what} kept as text"
     if dropped == records and records:
         return Finding("file", "ok", f"{detail}; of the shape with session ids"), records, skills
     if dropped:

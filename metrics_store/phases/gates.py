@@ -13,6 +13,7 @@ from metrics_store.phases import doctor, fingerprints
 from metrics_store.phases.operator import Operator
 from metrics_store.results import Result
 from metrics_store.sql import query
+from metrics_store.trackers.outcome import ORDER_OF_ENDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,12 @@ def _no_spill(operator: Operator) -> Requirement:
     except MetricsStoreError as error:
         return Requirement("spill", False, str(error), error.hint)
     n = len(waiting)
-    detail = f"{n:,} records wait for the store" if n else "no record waits for the store"
+    waits = "waits" if n == 1 else "wait"
+    detail = (
+        f"{counted(n, 'record')} {waits} for the store" if n else "no record waits for the store"
+    )
     if waiting.damaged:
-        detail += f", {len(waiting.damaged):,} lines cannot be read"
+        detail += f", {counted(len(waiting.damaged), 'line')} of it cannot be read"
     todo = "metrics-store legacy reconcile --to db --execute"
     return Requirement("spill", not n, detail, todo if n else "")
 
@@ -145,7 +149,8 @@ def _backfilled(operator: Operator, there: Control) -> Requirement:
 
 def _agreeing(operator: Operator, there: Control) -> tuple[Requirement, ...]:
     found, wanted = reads(operator, there.epoch), there.gates.shadow_reads
-    n = found.matched + found.ignored
+    # A read that was ignored because the store was behind proves nothing.
+    n = found.matched + found.reasons.get(ORDER_OF_ENDS, 0)
     detail = (
         f"{n:,} of {wanted:,} compared reads without an unexplained difference "
         f"({found.matched:,} matched, {found.ignored:,} ignored, {found.mismatched:,} mismatched)"
@@ -162,7 +167,7 @@ def _no_open_reads(operator: Operator, there: Control) -> Requirement:
     since = there.epoch
     with operator.store().database.read() as connection:
         n = connection.execute(query("phases.open_reads"), (since,)).fetchone()[0]
-    detail = f"{n:,} differences of compared reads that nobody has explained"
+    detail = f"{counted(n, 'difference')} of compared reads that nobody has explained"
     last = verifying.last(operator.store())
     verified = last is not None and (last.finished_at or "") >= there.entered_at
     # A verify is the evidence that most of them can be explained by, at the next advance.
@@ -216,6 +221,11 @@ def _no_zombies(there: Control) -> Requirement:
         todo = "Find and stop that process, then: metrics-store legacy harvest"
         return Requirement("zombies", False, detail, todo)
     return Requirement("zombies", True, "nobody writes to the JSON file any more")
+
+
+def counted(n: int, noun: str) -> str:
+    """A number of things: ``1 record``, ``1,237 records``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def span(seconds: float) -> str:

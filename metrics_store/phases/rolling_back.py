@@ -29,6 +29,7 @@ from metrics_store.legacy_format.moments import ZoneReader
 from metrics_store.legacy_format.record import Refused, understand
 from metrics_store.phases import harvesting, replaying
 from metrics_store.phases.exported import Export, load
+from metrics_store.phases.gates import counted
 from metrics_store.phases.operator import Operator
 from metrics_store.phases.reconciling import keep_what_was_there, put_in_place
 from metrics_store.results import Result
@@ -240,6 +241,7 @@ def _rehearse_in(
     schema.copy_database(operator.store().database, database)
     settings = replace(operator.store().database.settings, database=database, durability="normal")
     kept: Counter[str] = Counter()
+    records = 0
     with MetricsStore(settings=settings, clock=operator.clock) as store:
         copy = _Copy(operator, there, store)
         path = Path(operator.json_file)
@@ -247,7 +249,8 @@ def _rehearse_in(
             # One copy for both: runners go on writing the file.
             seen = copy_stable(path, folder)
             importing.take_in(store, path, zone=there.zone, progress=progress, copy=seen)
-            kept = Counter(_texts(seen.path, there.zone, operator.clock.now_us()))
+            kept = _hashes(seen.path, there.zone, operator.clock.now_us())
+            records = sum(1 for _ in _texts(seen.path, there.zone, operator.clock.now_us()))
         _know_the_file(copy, there)
         export = Export(copy, there, target)
         try:
@@ -259,7 +262,7 @@ def _rehearse_in(
                     f"{loaded.records:,} records load, {report.records:,} were written"
                 )
             kept -= _explained(copy)
-            _all_there(kept, Counter(_texts(target, there.zone, operator.clock.now_us())))
+            _all_there(kept, _hashes(target, there.zone, operator.clock.now_us()))
             back = importing.take_in(store, target, zone=there.zone, progress=progress)
         finally:
             export.discard()
@@ -267,7 +270,7 @@ def _rehearse_in(
         raise RehearsalFailed(
             f"read back, {back.inserted:,} records were new and {back.upgraded:,} had changed"
         )
-    return Rehearsed(loaded.records, loaded.skills, sum(kept.values()), back.matched, 0.0)
+    return Rehearsed(loaded.records, loaded.skills, records, back.matched, 0.0)
 
 
 def _explained(copy: Operator) -> Counter[str]:
@@ -278,24 +281,35 @@ def _explained(copy: Operator) -> Counter[str]:
 
 
 def _all_there(kept: Counter[str], exported: Counter[str]) -> None:
-    lacking = kept - exported
+    lacking = sum((kept - exported).values())
     if lacking:
-        n = sum(lacking.values())
-        raise RehearsalFailed(f"{n:,} records of the JSON file are not in the export")
+        raise RehearsalFailed(f"{counted(lacking, 'record')} of the JSON file not in the export")
 
 
-def _texts(path: Path, zone: str, now_us: int) -> Iterator[str]:
-    """The records that the legacy rules load, as canonical text; a hash of each, to save memory."""
+def _texts(path: Path, zone: str, now_us: int) -> Iterator[tuple[str, str, bool]]:
+    """The records that the legacy rules load: canonical text, key, and whether they are pending."""
     reader = ZoneReader(zone)
     for event in json_file.read(path):
         if not isinstance(event, Record) or event.superseded:
             continue
         try:
-            text = understand(event.value, reader, False, now_us).content
+            one = understand(event.value, reader, False, now_us)
+            text, key, is_pending = one.content, one.key, one.pending
         except Refused:
-            text = json.dumps(event.value, sort_keys=True)
+            text = key = json.dumps(event.value, sort_keys=True)
+            is_pending = False
         if not loading.refusal_of_record(event.value):
-            yield _hashed(text)
+            yield text, key, is_pending
+
+
+def _hashes(path: Path, zone: str, now_us: int) -> Counter[str]:
+    """What a file has: every key as often as it occurs, and every record that has ended."""
+    found: Counter[str] = Counter()
+    for text, key, is_pending in _texts(path, zone, now_us):
+        found[_hashed(f"key {key}")] += 1
+        if not is_pending:
+            found[_hashed(text)] += 1
+    return found
 
 
 def _hashed(text: str) -> str:

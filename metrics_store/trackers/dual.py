@@ -254,7 +254,7 @@ class DualReadMetricsTracker(DualWriteMetricsTracker):
             "get_all_metrics",
             "",
             lambda: numbers_of_all(self.db_store, self._zone),
-            self.json_tracker.get_all_metrics,
+            lambda: self.json_tracker.get_all_metrics(),
         )
 
     def get_summary(self) -> dict[str, object]:
@@ -263,7 +263,7 @@ class DualReadMetricsTracker(DualWriteMetricsTracker):
             "get_summary",
             "",
             lambda: summary_of(numbers_of_all(self.db_store, self._zone)),
-            self.json_tracker.get_summary,
+            lambda: self.json_tracker.get_summary(),
         )
 
     def generate_report(self) -> str:

@@ -27,6 +27,7 @@ log = logging.getLogger("metrics_store")
 #: A dual write that is between its two sides lands within this time; then a difference is one.
 SETTLING_TRIES = 5
 SETTLING_SECONDS = 0.01
+_FAILED = "the candidate failed"
 #: Characters of each answer that are kept of a difference.
 _LONGEST = 100_000
 
@@ -94,7 +95,8 @@ class Observer:
             )
         except Exception as error:  # noqa: BLE001 - the trial must not break what it tries
             log.warning("comparing %s failed: %s", method, error)
-            return answer
+            failed = f"they could not be compared: {type(error).__name__}: {error}"[:300]
+            found = Outcome(method, subject, "mismatched", failed, None, None, control_us, 0)
         self.keep(found)
         return answer
 
@@ -128,7 +130,8 @@ class Observer:
             wrong, known, theirs, us = self._compared(method, answer, candidate, json_is_control)
         if not wrong:
             return made("ignored" if known else "matched", known, theirs, us)
-        lagging = self._lagging()
+        # A store that is behind does not excuse one that fails.
+        lagging = "" if wrong.startswith(_FAILED) else self._lagging()
         return made("ignored" if lagging else "mismatched", lagging or wrong, theirs, us)
 
     def _compared(
@@ -138,7 +141,7 @@ class Observer:
         try:
             other, us = _timed(candidate)
         except Exception as error:  # noqa: BLE001 - it is the one on trial
-            return f"the candidate failed: {type(error).__name__}: {error}"[:300], "", None, 0
+            return f"{_FAILED}: {type(error).__name__}: {error}"[:300], "", None, 0
         ours, theirs = outcome.plain(method, answer), outcome.plain(method, other)
         pair = (ours, theirs) if json_is_control else (theirs, ours)
         return *outcome.difference(method, *pair, self._zone), theirs, us

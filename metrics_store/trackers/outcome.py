@@ -22,6 +22,9 @@ _MAPS = ("workflow_paths", "common_errors", "follow_up_actions")
 #: A float sum of seconds, and an exact sum of microseconds: rounding of each one's duration.
 _SECONDS_PER_RECORD = 1e-6
 
+#: A difference that is none: first and last are of the first and last *end* on one side.
+ORDER_OF_ENDS = "the JSON file notes the order of ends, the store that of starts"
+
 Plain = dict[str, object]
 
 
@@ -111,7 +114,7 @@ def _of_skill(in_json: object, in_store: object, zone: str) -> tuple[str, str]:
     for name in ("first_invoked", "last_invoked"):
         match _moments(in_json[name], in_store[name], zone, first=name == "first_invoked"):
             case "within":
-                known = "the JSON file notes the order of ends, the store that of starts"
+                known = ORDER_OF_ENDS
             case "other":
                 wrong.append(name)
             case _:
@@ -142,9 +145,17 @@ def _of_summary(in_json: Mapping[str, object], in_store: Mapping[str, object]) -
     return ", ".join(wrong)
 
 
-def _usage(value: object) -> list[tuple[str, int]]:
-    pairs = value if isinstance(value, (list, tuple)) else ()
-    return sorted((str(name), int(n)) for name, n in pairs)
+def _usage(value: object) -> list[tuple[str, object]]:
+    """The pairs of name and count, in an order of their own; of what is no such list, nothing
+    that equals anything."""
+    if not isinstance(value, (list, tuple)):
+        return []
+    pairs = [
+        (str(item[0]), item[1]) if isinstance(item, (list, tuple)) and len(item) == 2
+        else (repr(item), None)
+        for item in value
+    ]  # fmt: skip
+    return sorted(pairs, key=repr)
 
 
 def _labels(value: object) -> dict[object, object]:
