@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import inspect
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 import typer
+from checking import is_store, problems
 from documents import ROOT, SOURCES, Document, commands
 from follower import Walk, blocks
 
@@ -31,10 +34,17 @@ walks = pytest.mark.skipif(sys.platform == "win32", reason="it needs a shell and
 
 
 @pytest.fixture
-def walk(tmp_path: Path) -> Iterator[Walk]:
-    walking = Walk(tmp_path)
+def walk() -> Iterator[Walk]:
+    """Somebody in a folder of their own, with a short name: long ones are broken in a terminal."""
+    root = Path(tempfile.mkdtemp(prefix="m", dir="/tmp")).resolve()
+    walking = Walk(root)
     yield walking
     walking.close()
+    stores = [path for path in root.rglob("*.db") if is_store(path)]
+    unsound = {str(path): found for path in stores if (found := problems(path))}
+    shutil.rmtree(root)
+    assert stores
+    assert unsound == {}
 
 
 @walks

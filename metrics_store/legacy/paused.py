@@ -7,16 +7,17 @@ another abandons it, and takes back what it had stored.
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics_store.errors import CorruptStore, ForeignDatabase, LegacyFileError, ZoneMismatch
 from metrics_store.legacy import scratch as scratches
 from metrics_store.legacy.passes import now_text, printable
-from metrics_store.legacy.private_copy import copy_stable
+from metrics_store.legacy.private_copy import PrivateCopy, copy_stable
 from metrics_store.legacy.scratch import Found, Scratch
 from metrics_store.legacy.workplace import empty
 from metrics_store.legacy_format.moments import ZoneReader, local_zone
@@ -56,9 +57,17 @@ class Begun:
 
 
 def begin(
-    store: MetricsStore, source: Path, directory: Path, zone: str | None, epoch: int
+    store: MetricsStore,
+    source: Path,
+    directory: Path,
+    zone: str | None,
+    epoch: int,
+    given: PrivateCopy | None,
 ) -> Begun:
     """Copy a file and note the verify; an earlier one that was cut short is abandoned.
+
+    Args:
+        given: a copy of it that there is already.
 
     Raises:
         LegacyFileError: the file cannot be copied; an earlier one can still be resumed.
@@ -71,7 +80,7 @@ def begin(
         up_to_seq = connection.execute(query("verify.last_seq")).fetchone()[0]
     source_id, its_zone = (known[0], known[2]) if known is not None else (None, None)
     zone = ZoneReader(zone or its_zone or local_zone()).zone
-    copy = copy_stable(source, directory)
+    copy = copy_stable(source, directory) if given is None else _own(given, directory)
     abandon(store, directory, but=copy.path)
     started = now_text(store)
     values = (
@@ -95,6 +104,14 @@ def begin(
         started_at=started,
         is_new=True,
     )
+
+
+def _own(given: PrivateCopy, directory: Path) -> PrivateCopy:
+    path = directory / "legacy-given.json"
+    path.unlink(missing_ok=True)
+    shutil.copyfile(given.path, path)
+    path.chmod(0o600)
+    return replace(given, path=path)
 
 
 def found(store: MetricsStore, source: Path, directory: Path, wanted_zone: str | None) -> Begun:

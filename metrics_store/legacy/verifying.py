@@ -20,6 +20,7 @@ from metrics_store.legacy import paused
 from metrics_store.legacy.comparing import Comparing
 from metrics_store.legacy.passes import now_text
 from metrics_store.legacy.paused import Begun, Word, Words
+from metrics_store.legacy.private_copy import PrivateCopy
 from metrics_store.legacy.reading import Reading, refusal_of
 from metrics_store.legacy.report import Progress
 from metrics_store.legacy.scratch import Found, Scratch
@@ -92,6 +93,7 @@ def verify(
     epoch: int = 0,
     progress: ProgressCall | None = None,
     batch: int = 2000,
+    copy: PrivateCopy | None = None,
 ) -> VerifyReport:
     """Compare a legacy file with the store, record by record, and store every difference.
 
@@ -103,6 +105,7 @@ def verify(
         epoch: of the migration; kept with the differences. One that is resumed keeps its own.
         progress: called now and then.
         batch: records from one checkpoint to the next.
+        copy: a copy of the file that the caller has made; by default one is made.
 
     Raises:
         LegacyFileError: the file cannot be read, is no legacy file, or there is nothing to resume.
@@ -114,7 +117,7 @@ def verify(
         if resume:
             begun = paused.found(store, source, directory, zone)
         else:
-            begun = paused.begin(store, source, directory, zone, epoch)
+            begun = paused.begin(store, source, directory, zone, epoch, copy)
         try:
             with paused.scratch_of(store, begun, directory) as scratch:
                 report = _Verify(store, begun, scratch, progress, batch, since).run()

@@ -120,7 +120,7 @@ def _run(
     operator.step(there, "cutover", "copy", sha256=copy.sha256, size=copy.size)
     report = importing.take_in(store, path, zone=there.zone, progress=progress, copy=copy)
     operator.step(there, "cutover", "sync", read=report.read, inserted=report.inserted)
-    verified = verifying.verify(store, path, zone=there.zone, epoch=there.epoch)
+    verified = verifying.verify(store, path, zone=there.zone, epoch=there.epoch, copy=copy)
     if not verified.clean and forced is None:
         raise GateNotMet(
             f"the verify found {sum(verified.unexplained.values()):,} unexplained differences",

@@ -151,6 +151,8 @@ def _agreeing(operator: Operator, there: Control) -> tuple[Requirement, ...]:
     found, wanted = reads(operator, there.epoch), there.gates.shadow_reads
     # A read that was ignored because the store was behind proves nothing.
     n = found.matched + found.reasons.get(ORDER_OF_ENDS, 0)
+    with operator.store().database.read() as connection:
+        n += connection.execute(query("phases.explained_reads"), (there.epoch,)).fetchone()[0]
     detail = (
         f"{n:,} of {wanted:,} compared reads without an unexplained difference "
         f"({found.matched:,} matched, {found.ignored:,} ignored, {found.mismatched:,} mismatched)"

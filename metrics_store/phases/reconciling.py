@@ -115,6 +115,7 @@ def _to_json(operator: Operator, there: Control, waiting: int, execute: bool) ->
     operator.step(there, "reconcile", "spill", taken=done.taken)
     now = operator.clock.now_us()
     operator.store().database.write(lambda c: source_of(c, Home.of(there), now))
+    keep_what_was_there(operator, there, "before-reconcile")  # of one that was cut short
     with operator.nobody_writes():
         seen = None
         if path.exists():

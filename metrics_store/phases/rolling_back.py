@@ -123,6 +123,8 @@ def _run(operator: Operator, there: Control, was: Phase) -> RolledBack:
     _room_for(path, operator)
     target = path.with_name(f"{path.name}.rollback.tmp")
     _know_the_file(operator, there)
+    # Of a rollback that was cut short: the old file may hold what nobody has looked at.
+    keep_what_was_there(operator, there, "before-rollback")
     export = Export(operator, there, target)
     try:
         export.most()

@@ -76,6 +76,12 @@ FROM legacy_read WHERE epoch = ? ORDER BY method, outcome, reason;
 SELECT count(*) FROM legacy_difference
 WHERE explanation IS NULL AND kind = 'read' AND epoch >= ?;
 
+-- name: explained_reads
+-- How many compared reads of an epoch differed, with an answer on both sides, and are explained.
+SELECT count(*) FROM legacy_difference
+WHERE kind = 'read' AND epoch = ? AND explanation IS NOT NULL AND explained_by <> 'rule'
+  AND in_json <> 'null' AND in_store <> 'null';
+
 -- name: explain_reads
 -- Explain every open difference of compared reads since an epoch.
 UPDATE legacy_difference SET explanation = ?, explained_at = ?, explained_by = ?

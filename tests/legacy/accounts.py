@@ -206,8 +206,9 @@ def _calls(
 
 
 def _differs(said: Said, note: Json) -> Iterator[str]:
-    seconds, actions = note.get("duration_seconds"), note["follow_up_actions"] or []
-    called = (note["skill"], note["completed"], note["error_type"], tuple(actions))  # type: ignore[arg-type]
+    seconds, actions = note.get("duration_seconds"), note["follow_up_actions"]
+    done = tuple(actions) if isinstance(actions, list) else ()
+    called = (note["skill"], note["completed"], note["error_type"], done)
     if (said.skill, said.completed, said.error, said.actions) != called:
         yield f"{note['token']} ended as {called}, and the store has {said}"
     if seconds is not None and said.duration_us != round(float(str(seconds)) * 1e6):

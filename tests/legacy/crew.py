@@ -44,9 +44,7 @@ class Crew:
         zone: of their clocks.
     """
 
-    def __init__(
-        self, folder: Path, duties: Iterable[Duty], rng: random.Random, zone: str
-    ) -> None:
+    def __init__(self, folder: Path, duties: Iterable[Duty], rng: random.Random, zone: str) -> None:
         self._folder = folder
         self._rng = rng
         self._zone = zone
@@ -151,9 +149,9 @@ class Crew:
     def notes(self) -> list[dict[str, object]]:
         """Every line, with the kind of its runner."""
         kinds = {post.duty.name: post.duty.kind for post in self.posts}
-        found = []
+        found: list[dict[str, object]] = []
         for file in sorted(self._folder.glob("*.jsonl")):
             kind = kinds[file.name.split(".")[0]]
-            for line in file.read_text(encoding="utf-8").splitlines():
-                found.append({**json.loads(line), "kind": kind, "file": file.name})
+            lines = file.read_text(encoding="utf-8").splitlines()
+            found += [{**json.loads(line), "kind": kind, "file": file.name} for line in lines]
         return found

@@ -66,4 +66,3 @@ def stranger(path: Path, clock: SettableClock) -> Stranger:
 
 KINDS = {"ours": ours, "plain": plain, "stranger": stranger}
 Kind = Callable[[Path, SettableClock], object]
-

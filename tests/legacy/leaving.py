@@ -9,14 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import pytest
 from settable_clock import SettableClock
 
 from metrics_store import MetricsStore
 from metrics_store.clock import Clock
-from metrics_store.errors import MetricsStoreError
+from metrics_store.errors import GateNotMet, MetricsStoreError
 from metrics_store.legacy import spill
 from metrics_store.legacy.control import Control, Gates, Phase
-from metrics_store.phases import beginning, completing, cutting_over, rolling_back
+from metrics_store.phases import beginning, completing, cutting_over, gates, rolling_back
+from metrics_store.phases.gates import Requirement
 from metrics_store.phases.operator import Operator
 from metrics_store.trackers.phased import PhasedTracker
 
@@ -30,14 +32,15 @@ Interrupt = Callable[[], None]
 
 
 class Interrupted(Operator):
-    """An operator to whom something happens right after a step, once."""
+    """An operator to whom things happen right after steps, each once."""
 
-    happens: tuple[str, Interrupt] | None = None
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]
+        self.happens: dict[str, Interrupt] = {}
 
     def step(self, there: Control, command: str, step: str, **detail: object) -> None:
         super().step(there, command, step, **detail)
-        if self.happens is not None and self.happens[0] == f"{command}.{step}":
-            interrupt, self.happens = self.happens[1], None
+        if interrupt := self.happens.pop(f"{command}.{step}", None):
             interrupt()
 
 
@@ -115,7 +118,7 @@ class Migration:
 
     def happens_after(self, step: str, interrupt: Interrupt) -> None:
         """Let something happen right after a step of the next command."""
-        self.operator.happens = (step, interrupt)
+        self.operator.happens[step] = interrupt
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, if it is a test's."""
@@ -175,9 +178,45 @@ class Migration:
 
 def refused(work: Callable[[], object]) -> MetricsStoreError:
     """The error that some work raises; it has to say what to do."""
-    try:
+    with pytest.raises(MetricsStoreError) as caught:
         work()
-    except MetricsStoreError as error:
-        assert error.hint, f"{error!r} has no hint"
-        return error
-    raise AssertionError("it was not refused")
+    assert caught.value.hint, f"{caught.value!r} has no hint"
+    return caught.value
+
+
+def asked(migration: Migration) -> dict[str, Requirement]:
+    """What the gate out of the present phase asks for, by name."""
+    found = gates.requirements(migration.operator, migration.operator.control())
+    for requirement in found:
+        assert requirement.detail
+        assert bool(requirement.todo) == (not requirement.met)
+    return {requirement.name: requirement for requirement in found}
+
+
+def unmet(migration: Migration) -> set[str]:
+    """What of it is not met."""
+    return {name for name, requirement in asked(migration).items() if not requirement.met}
+
+
+def unforced(migration: Migration) -> object:
+    """Go on by one phase if the gate is met."""
+    operator = migration.operator
+    match str(migration.phase):
+        case "dual_read":
+            return cutting_over.cutover(operator, execute=True)
+        case "database":
+            return completing.complete(operator, execute=True, force=False, reason=None)
+        case _:
+            return beginning.advance(operator, execute=True, force=False, reason=None)
+
+
+def stopped_by(migration: Migration, *names: str) -> str:
+    """See the way on refused for these reasons, and the phase stay; gives what is said."""
+    before = migration.phase
+    assert unmet(migration) == set(names)
+    error = refused(lambda: unforced(migration))
+    assert isinstance(error, GateNotMet)
+    for name in names:
+        assert name in error.detail
+    assert migration.phase == before
+    return error.detail

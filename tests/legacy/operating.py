@@ -106,9 +106,7 @@ def _backfill(op: Operator) -> Told:
 
 def _verify(op: Operator) -> Told:
     there = op.control()
-    done = verifying.verify(
-        op.store(), Path(op.json_file), zone=there.zone, epoch=there.epoch
-    )
+    done = verifying.verify(op.store(), Path(op.json_file), zone=there.zone, epoch=there.epoch)
     return {"clean": done.clean, "torn": done.torn, "unexplained": dict(done.unexplained)}
 
 
@@ -248,9 +246,7 @@ class Child:
         return Outcome(self.name, **json.loads(said))
 
 
-def run(
-    name: str, place: Place, *, forced: str | None = None, failpoint: str = ""
-) -> Outcome:
+def run(name: str, place: Place, *, forced: str | None = None, failpoint: str = "") -> Outcome:
     """Run a command in a child, and wait for it."""
     return Child(name, work_of(name, place, forced), place, failpoint).outcome()
 

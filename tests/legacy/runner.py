@@ -125,7 +125,7 @@ class Runner:
         with self._numbering:
             token = f"{self.duty.name}/{next(self._numbers)}"
         skill = f"skill-{rng.randrange(5)}"
-        ending = {
+        ending: dict[str, object] = {
             "completed": rng.random() < 0.7,
             "error_type": rng.choice(ERRORS),
             "follow_up_actions": rng.sample(ACTIONS, rng.randrange(3)) or None,
@@ -145,9 +145,7 @@ class Runner:
             return lambda: None
         return lambda: self._end(token, completer, ending)
 
-    def _end(
-        self, token: str, completer: Callable[..., None], ending: dict[str, object]
-    ) -> None:
+    def _end(self, token: str, completer: Callable[..., None], ending: dict[str, object]) -> None:
         before = self._phase()
         error = ""
         for _ in range(TRIES):

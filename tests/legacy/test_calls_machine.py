@@ -73,9 +73,7 @@ class CallsMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.json_file = self.folder / "m.json"
         shutil.copyfile(_template(), self.folder / "m.db")
-        self.store = MetricsStore(
-            self.folder / "m.db", durability="normal", clock=SettableClock()
-        )
+        self.store = MetricsStore(self.folder / "m.db", durability="normal", clock=SettableClock())
         self.home = Home(str(self.json_file), "UTC")
         self.world = World()
         self.number = 0

@@ -177,9 +177,7 @@ def _it_hangs(*_: object) -> None:
 
 
 @pytest.mark.parametrize("in_its_place", ["directory", "pipe", "dangling link"])
-def test_what_is_no_file_is_unreadable_and_hangs_nobody(
-    json_file: Path, in_its_place: str
-) -> None:
+def test_what_is_no_file_is_unreadable_and_hangs_nobody(json_file: Path, in_its_place: str) -> None:
     path = file_of(json_file)
     match in_its_place:
         case "directory":

@@ -1,4 +1,4 @@
-"""What fails under the dual trackers: the candidate reaches nobody, the control reaches the caller."""
+"""What fails under the dual trackers: the candidate reaches nobody, the control its caller."""
 
 from __future__ import annotations
 
@@ -88,7 +88,9 @@ def test_a_store_that_breaks_reaches_no_caller_and_is_tried_again_after_the_cool
     assert migration.backfill().first.inserted == 0
 
 
-def test_a_closed_store_reaches_no_caller(path: Path, clock: SettableClock, store: MetricsStore) -> None:
+def test_a_closed_store_reaches_no_caller(
+    path: Path, clock: SettableClock, store: MetricsStore
+) -> None:
     tracker = DualWriteMetricsTracker(plain(path, clock), store, zone="UTC")
     store.close()
     tracker.track_invocation("s", "a")()

@@ -58,8 +58,14 @@ def test_a_call_is_one_record_and_one_row_of_the_same_identity(
         clock.advance(0.75 + n)
         completer(completed=n != 2, follow_up_actions=["a", "é"][:n], error_type="E" * (n % 2))
         clock.advance(0.001)
-    assert [(r["invoked_at"], r["workflow_path"], r["duration_seconds"]) for r in records(path)] == [
-        (json.loads(str(row["legacy"]))["invoked_at"], row["workflow_path"], row["duration_seconds"])
+    assert [
+        (r["invoked_at"], r["workflow_path"], r["duration_seconds"]) for r in records(path)
+    ] == [
+        (
+            json.loads(str(row["legacy"]))["invoked_at"],
+            row["workflow_path"],
+            row["duration_seconds"],
+        )
         for row in rows(store)
     ]
     assert len(spill.contents(path)) == 0
@@ -77,7 +83,7 @@ def test_calls_that_overlap_find_their_own_records(
 ) -> None:
     tracker = writing(kind)
     begun = []
-    for n in range(4):
+    for _ in range(4):
         begun.append(tracker.track_invocation("s", "p"))
         clock.advance(0.01)
     for n in (2, 0, 3, 1):

@@ -1,4 +1,4 @@
-"""The locks between runners and an operator: shared, exclusive, bounded, and gone with a process."""
+"""The locks between runners and an operator: shared or not, bounded, and gone with a process."""
 
 from __future__ import annotations
 
@@ -124,8 +124,9 @@ def test_it_is_waited_for_as_long_as_was_said_and_no_longer(lock: str, hold: obj
     hold()  # type: ignore[operator]
     for patience in (0.0, 0.3):
         began = time.monotonic()
-        with pytest.raises(LegacyLocked, match=f"waited {patience:g} s"), locks.held(
-            lock, patience=patience
+        with (
+            pytest.raises(LegacyLocked, match=f"waited {patience:g} s"),
+            locks.held(lock, patience=patience),
         ):
             pass
         assert patience <= time.monotonic() - began < patience + SLACK

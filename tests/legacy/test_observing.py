@@ -173,9 +173,7 @@ def test_of_differences_ignored_for_one_reason_a_hundred_are_kept(watch: Watch) 
     watch.observer._quiet = None
     for _ in range(3):
         watch.compare(summary(1), summary(0))
-    watch.store.database.write_one(
-        "UPDATE legacy_read SET n = 99 WHERE outcome = 'ignored'", ()
-    )
+    watch.store.database.write_one("UPDATE legacy_read SET n = 99 WHERE outcome = 'ignored'", ())
     for _ in range(4):
         watch.compare(summary(1), summary(0))
     assert watch.sums() == {("ignored", "why not"): 103}

@@ -34,15 +34,17 @@ def compared(method: str, in_json: object, in_store: object, zone: str = "UTC") 
 # The numbers of a file, and those of the store after taking it in
 
 skills = st.sampled_from(("a", "b", "ç"))
-labels = st.none() | st.sampled_from(("x", "y", "naïve\n\"z\""))
+labels = st.none() | st.sampled_from(("x", "y", 'naïve\n"z"'))
 seconds = st.one_of(
     st.floats(0, 5000, allow_nan=False), st.sampled_from((0.1, 0.2, 0.3, 1e-6, 86_400.5))
 )
 ended_calls = st.lists(
-    st.tuples(skills, labels, st.booleans(), seconds, labels, st.lists(labels.filter(bool), max_size=2)),
+    st.tuples(
+        skills, labels, st.booleans(), seconds, labels, st.lists(labels.filter(bool), max_size=2)
+    ),
     min_size=1,
     max_size=12,
-)  # fmt: skip
+)
 
 
 @settings(max_examples=40)
@@ -167,7 +169,10 @@ def test_of_skills_used_as_often_each_side_may_name_another_as_the_most_used() -
     assert one["most_used_skill"] != other["most_used_skill"]
     assert compared("get_summary", one, other) == ("", "")
     for wrong in ("c", "nobody", None):
-        assert "most_used_skill" in compared("get_summary", one, {**other, "most_used_skill": wrong})[0]
+        assert (
+            "most_used_skill"
+            in compared("get_summary", one, {**other, "most_used_skill": wrong})[0]
+        )
 
 
 def test_of_the_first_and_last_moment_only_one_direction_is_explained() -> None:
@@ -178,17 +183,19 @@ def test_of_the_first_and_last_moment_only_one_direction_is_explained() -> None:
     for within in (later, sooner):
         assert compared("get_skill_metrics", within, base) == ("", ORDER)
         assert compared("get_skill_metrics", base, within)[0] != ""
-    assert compared("get_all_metrics", {"s": later, "t": base}, {"s": base, "t": base}) == ("", ORDER)
+    assert compared("get_all_metrics", {"s": later, "t": base}, {"s": base, "t": base}) == (
+        "",
+        ORDER,
+    )
 
 
 def test_nothing_on_both_sides_is_the_same_and_on_one_side_is_not() -> None:
     assert compared("get_skill_metrics", None, None) == ("", "")
     assert compared("get_all_metrics", {}, {}) == ("", "")
     assert compared("get_summary", summary_of({}), summary_of({})) == ("", "")
-    for method, empty, full in zip(
-        METHODS, (None, {}, summary_of({})), (numbers(), {"s": numbers()}, summary_of({"s": numbers()})),
-        strict=True,
-    ):  # fmt: skip
+    empties = (None, {}, summary_of({}))
+    fulls = (numbers(), {"s": numbers()}, summary_of({"s": numbers()}))
+    for method, empty, full in zip(METHODS, empties, fulls, strict=True):
         assert compared(method, empty, full)[0]
         assert compared(method, full, empty)[0]
 

@@ -1,4 +1,4 @@
-"""A store that fails under the runners' tracker: who hears of it, for how long, and what is left."""
+"""A store that fails under the runners' tracker: who hears of it, for how long, what is left."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A JSON file that fails under the runners' tracker while it decides: nothing is lost or doubled."""
+"""A JSON file that fails under the runners' tracker while it decides: nothing lost or doubled."""
 
 from __future__ import annotations
 

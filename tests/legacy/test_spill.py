@@ -208,9 +208,7 @@ spill.replay(sys.argv[1], take)
 
 
 @pytest.mark.parametrize("after", [1, 2, 3])
-def test_a_replay_that_is_killed_loses_nothing(
-    json_file: Path, python: Python, after: int
-) -> None:
+def test_a_replay_that_is_killed_loses_nothing(json_file: Path, python: Python, after: int) -> None:
     for name in "abc":
         spill.add(json_file, spilled(name))
     done = python(_REPLAY_AND_DIE, json_file, after, check=False)

@@ -18,9 +18,6 @@ from metrics_store.legacy.control import PHASES, Control, Phase
 from metrics_store.phases import steps
 from metrics_store.trackers.candidate import COOL_DOWN
 
-#: Refused this often a gate is passed by force: where runners write the JSON file alone it may never
-#: be met, and elsewhere it has to be.
-PATIENCE, LONG_PATIENCE = 2, 12
 #: Seconds in which the crew has to get on.
 STUCK = 60.0
 _REASON = "the campaign has waited long enough"
@@ -46,10 +43,11 @@ class Walk:
         rng: decides.
         laps: how many rollbacks there are.
         detours: how many; more of them while there is time left.
+        pause: bytes of notes that the crew writes between two commands, on average.
         until: time.monotonic() before which the walk does not end.
         accidents: how often a command is killed, 0 to 1.
         with_legacy: whether plain legacy trackers are at work.
-        with_others: whether anybody writes the JSON file but through ``open_tracker``.
+        patience: refused this often a gate is passed by force.
     """
 
     def __init__(
@@ -60,20 +58,22 @@ class Walk:
         *,
         laps: int,
         detours: int,
+        pause: int,
         until: float,
         accidents: float,
         with_legacy: bool,
-        with_others: bool,
+        patience: int,
     ) -> None:
         self._place = place
         self._crew = crew
         self._rng = rng
         self._laps = laps
         self._detours = detours
+        self._pause = pause
         self._until = until
         self._accidents = accidents
         self._with_legacy = with_legacy
-        self._patience = PATIENCE if with_others else LONG_PATIENCE
+        self._patience = patience
         self._refused = 0
         self.forced: Counter[str] = Counter()
         self.commands: Counter[str] = Counter()
@@ -100,7 +100,9 @@ class Walk:
                 self._detours -= 1
                 self._detour(there.phase)
             elif there.phase is Phase.COMPLETE and not self._laps:
-                return
+                if time.monotonic() >= self._until:
+                    return
+                self._laps = 1
             else:
                 self._onward(there)
             self.linger()
@@ -116,9 +118,9 @@ class Walk:
     def _has_time(self) -> bool:
         return self._detours > 0 or time.monotonic() < self._until
 
-    def linger(self, lines: int = 8) -> None:
+    def linger(self) -> None:
         """Let the crew get on a little, whatever befalls it meanwhile."""
-        wanted = self._crew.size() + 150 * self._rng.randrange(1, 2 * lines)
+        wanted = self._crew.size() + self._rng.randrange(1, 2 * self._pause)
         deadline = time.monotonic() + STUCK
         while self._crew.size() < wanted:
             self._meanwhile()
@@ -127,13 +129,13 @@ class Walk:
 
     def _rest(self) -> None:
         """Wait, in all as long as a tracker leaves a store alone that has failed."""
-        until = time.monotonic() + COOL_DOWN / LONG_PATIENCE * 2
+        until = time.monotonic() + COOL_DOWN / 6
         while time.monotonic() < until:
             self._meanwhile()
 
     def _meanwhile(self) -> None:
         time.sleep(0.01)
-        if self._rng.random() < 0.01:
+        if self._rng.random() < 0.004:
             self._crew.befall()
 
     # The way
