@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics_store import clock
-from metrics_store.errors import LegacyFileError, TornFile
+from metrics_store.errors import TornFile
 from metrics_store.legacy import baseline, json_file, passes
 from metrics_store.legacy.comparing import Comparing
 from metrics_store.legacy.json_file import Member, Record, Totals
@@ -24,7 +23,7 @@ from metrics_store.legacy.report import (
 )
 from metrics_store.legacy.scratch import Scratch
 from metrics_store.legacy.taking import Taking
-from metrics_store.legacy.workplace import workplace
+from metrics_store.legacy.workplace import source_of, workplace
 from metrics_store.legacy_format.moments import ZoneReader
 from metrics_store.legacy_format.record import Refused, Understood, understand
 from metrics_store.schema import copy_database
@@ -67,15 +66,7 @@ def take_in(
         ZoneMismatch: it was taken in before with another zone.
         StoreBusy, DiskFull, WriteError: nothing of the batch being written was kept.
     """
-    source = Path(os.path.realpath(path))
-    if any(_same(source, f"{store.path}{suffix}") for suffix in ("", "-wal", "-shm")):
-        # Opening and closing a live database would drop its locks.
-        raise LegacyFileError(f"{path} is the store itself", hint="Name the tracker's JSON file.")
-    if source.parent == Path(f"{store.path}.legacy"):
-        raise LegacyFileError(
-            f"{path} is where the store keeps its own copies for a while",
-            hint="Move it elsewhere first.",
-        )
+    source = source_of(store.path, path)
     with workplace(store.path) as directory:
         if not dry_run:
             return _Import(store, source, directory, zone, progress, dry_run=False).run(copy)
@@ -101,14 +92,6 @@ def take_in_part(store: MetricsStore, part: PrivateCopy, zone: str) -> Counts:
     with workplace(store.path) as directory:
         this = _Import(store, part.source, directory, zone, None, dry_run=False)
         return this.run_part(part)
-
-
-def _same(path: Path, other: str) -> bool:
-    """Whether two names are of one file, hard links too."""
-    try:
-        return os.path.samefile(path, other)
-    except OSError:
-        return str(path) == other
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,16 @@ def main() -> None:
     """Arguments: the database, the legacy file."""
     database, source = map(Path, sys.argv[1:])
     with MetricsStore(database) as store:
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         report = verify(store, source)
-        wall = time.perf_counter() - start
+        wall, cpu = time.perf_counter() - start, time.process_time() - worked
     outcome = {
         "equal": report.equal,
         "clean": report.clean,
         "unexplained": dict(report.unexplained),
         "seconds": dict(report.seconds),
         "wall": wall,
+        "cpu": cpu,
         "peak_kib": peak_kib(),
     }
     print(json.dumps(outcome))

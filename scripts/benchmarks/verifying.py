@@ -34,7 +34,8 @@ def verifying(run: Run) -> Iterator[Figure]:
         tuple(report["wall"] for report in equal),
         "s",
         at_most=60.0,
-        note=", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.items()),
+        note=", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stages.items())
+        + f"; {median(report['cpu'] for report in equal):.1f} s of one processor",
     )
     yield Figure(
         "verify, peak memory", tuple(r["peak_kib"] / 1024 for r in equal), "MB", at_most=150.0

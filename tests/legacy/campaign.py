@@ -82,7 +82,7 @@ class Plan:
             rng.choice((0, 50, 300)),
             rng.choice(ZONES),
             _kinds(rng, rng.choice(OTHERS), runners),
-            rng.choice((0.01, 0.04, 0.1)),
+            rng.choice((0.02, 0.06, 0.15)),
             rng.randrange(1, 3),
             rng.randrange(4, 10),
             seconds,

@@ -52,6 +52,7 @@ class Migration:
         now: source of time; by default this machine's.
         source: what the legacy file is copied from; by default it has no record.
         zone: of its naive moments.
+        new_file: an empty store's file, to be copied; by default the store is made anew.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Migration:
         source: Path | None = None,
         zone: str = "UTC",
         gates: Gates = EASY,
+        new_file: Path | None = None,
     ) -> None:
         self.json_file = folder / "skill_metrics.json"
         self.db = folder / "m.db"
@@ -71,6 +73,8 @@ class Migration:
             self.json_file.write_text(EMPTY)
         else:
             shutil.copyfile(source, self.json_file)
+        if new_file is not None:
+            shutil.copyfile(new_file, self.db)
         self.operator = Interrupted(self.json_file, self.db, now=self._clock)
         beginning.start(self.operator, zone=zone, wanted=gates, execute=True)
 

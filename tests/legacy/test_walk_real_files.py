@@ -25,7 +25,9 @@ DEFAULTS = {"workflow_path": None, "completed": False, "duration_seconds": None,
 
 def canonical(record: dict[str, object]) -> str:
     """What the legacy tracker makes of a record."""
-    return json.dumps([{**DEFAULTS, **record}.get(member) for member in MEMBERS])
+    values = [{**DEFAULTS, **record}.get(member) for member in MEMBERS]
+    # 2 and 2.0 are one number, written in two ways.
+    return json.dumps([float(v) if type(v) is int else v for v in values])
 
 
 def walk(migration: Migration) -> None:
