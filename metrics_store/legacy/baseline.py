@@ -85,6 +85,11 @@ class Recount:
         labels = [] if actions == "[]" else json.loads(actions)
         self._add(skill, bool(completed), us, path, error, labels)
 
+    def less(self, other: Recount, skill: str, kind: str, label: str) -> tuple[int, int, int]:
+        """As :meth:`number`, without what another has."""
+        mine, its = self.number(skill, kind, label), other.number(skill, kind, label)
+        return mine[0] - its[0], mine[1] - its[1], mine[2] - its[2]
+
     def number(self, skill: str, kind: str, label: str) -> tuple[int, int, int]:
         """How many, how many completed, and their microseconds (the latter two of a total)."""
         sums = self._sums.get(skill, _Sums())
@@ -189,7 +194,11 @@ def keep(connection: Connection, source_id: int, stated: Mapping[str, _Sums]) ->
 
 
 def compute(
-    connection: Connection, lineage: int, since_seq: int | None = None, before: str | None = None
+    connection: Connection,
+    lineage: int,
+    later: Recount,
+    since_seq: int | None = None,
+    before: str | None = None,
 ) -> None:
     """Reckon a lineage's baseline anew, in the transaction that is open.
 
@@ -202,6 +211,7 @@ def compute(
     tables are in memory.
 
     Args:
+        later: rows of the lineage that came after the copy: its totals do not count them.
         since_seq: rows of the log after this one are new; None if that is not known.
         before: when the copy was written that the present baseline is of, as it says itself.
     """
@@ -228,7 +238,7 @@ def compute(
     for skill, kind, label in {**found, **(was if known else {})}:
         numbers = _beyond(
             found.get((skill, kind, label)),
-            held.number(skill, kind, label),
+            held.less(later, skill, kind, label),
             was.get((skill, kind, label)) if known else None,
             late.number(skill, kind, label),
         )

@@ -67,6 +67,7 @@ class Comparing:
         tick: called after every batch; nothing is half done then.
         found: called with every difference; by default they are counted.
         up_to_seq: the end of the log when the file was copied; None if nothing was since.
+        later: called instead of ``only_stored`` with a row that came after that.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Comparing:
         *,
         found: Callable[[Found], None] | None = None,
         up_to_seq: int | None = None,
+        later: Callable[[StoredRow], None] = lambda _: None,
     ) -> None:
         self._store = store
         self._source_id = source_id
@@ -92,6 +94,7 @@ class Comparing:
         self._counted = _Counted()
         self._tell = self._counted.add if found is None else found
         self._up_to_seq = up_to_seq
+        self._later = later
         self._explained: dict[tuple[str, str, str], str] | None = None
         #: Records compared, and those whose like is in the store; a resumed one sets them.
         self.compared = 0
@@ -264,7 +267,7 @@ class Comparing:
                 continue  # it was exported once, and its row is gone
             row, seq = rows[row_id], seqs[row_id]
             later = seq is not None and self._up_to_seq is not None and seq > self._up_to_seq
-            self._only_stored(row)
+            (self._later if later else self._only_stored)(row)
             self._found(
                 Found(
                     "only_in_store",

@@ -47,6 +47,7 @@ def take_in(
     dry_run: bool = False,
     progress: ProgressCall | None = None,
     copy: PrivateCopy | None = None,
+    up_to_seq: int | None = None,
 ) -> ImportReport:
     """Take a legacy file into a store, and compare the two record by record.
 
@@ -60,6 +61,7 @@ def take_in(
         dry_run: do it all on a copy of the store, and throw that away.
         progress: called now and then.
         copy: a copy of the file that the caller has made and keeps; by default one is made.
+        up_to_seq: the end of the log before that copy was made (:func:`last_seq`).
 
     Raises:
         LegacyFileError: the file cannot be read, or is no legacy file.
@@ -69,13 +71,23 @@ def take_in(
     source = source_of(store.path, path)
     with workplace(store.path) as directory:
         if not dry_run:
-            return _Import(store, source, directory, zone, progress, dry_run=False).run(copy)
+            return _Import(store, source, directory, zone, progress, dry_run=False).run(
+                copy, up_to_seq
+            )
         rehearsal = directory / "rehearsal.db"
         copy_database(store.database, rehearsal)
         settings = replace(store.database.settings, database=rehearsal, durability="normal")
         with MetricsStore(settings=settings, clock=store.database.clock) as rehearsed:
-            report = _Import(rehearsed, source, directory, zone, progress, dry_run=True).run(copy)
+            report = _Import(rehearsed, source, directory, zone, progress, dry_run=True).run(
+                copy, up_to_seq
+            )
         return replace(report, database=store.path)
+
+
+def last_seq(store: MetricsStore) -> int:
+    """The number of the newest row of the log; 0 without any."""
+    with store.database.read() as connection:
+        return int(connection.execute(query("legacy.last_seq")).fetchone()[0])
 
 
 def take_in_part(store: MetricsStore, part: PrivateCopy, zone: str) -> Counts:
@@ -143,7 +155,10 @@ class _Import:
         self._store.database.write(lambda c: c.execute(query("legacy.finish_pass"), values))
         return this.counts
 
-    def run(self, copy: PrivateCopy | None) -> ImportReport:
+    def run(self, copy: PrivateCopy | None, up_to_seq: int | None) -> ImportReport:
+        if up_to_seq is None:
+            # Before the copy is made: what comes after it is no loss of the file's.
+            up_to_seq = last_seq(self._store)
         if copy is None:
             copy = copy_stable(self._source, self._directory)
         self._size = copy.size
@@ -164,7 +179,7 @@ class _Import:
             taking.settle()
             lineage = passes.lineage(self._store, this)
             self._go_on("comparing")
-            recount = baseline.Recount()
+            recount, later = baseline.Recount(), baseline.Recount()
             again = ZoneReader(zone)
             comparison = Comparing(
                 self._store,
@@ -174,9 +189,13 @@ class _Import:
                 recount.add,
                 recount.add_stored,
                 self._tick,
+                up_to_seq=up_to_seq,
+                later=later.add_stored,
             ).run(self._elements(copy, None))
         self._go_on("done")
-        return self._finish(copy, this, zone, resumed_at, lineage, stated, recount, comparison)
+        return self._finish(
+            copy, this, zone, resumed_at, lineage, stated, recount, later, comparison
+        )
 
     # The records
 
@@ -237,6 +256,7 @@ class _Import:
         lineage: int,
         stated: baseline.Stated,
         recount: baseline.Recount,
+        later: baseline.Recount,
         comparison: Comparison,
     ) -> ImportReport:
         difference = recount.difference(stated.skills)
@@ -249,7 +269,7 @@ class _Import:
             if self._has_totals and self._torn is None and is_newest:
                 baseline.keep(connection, this.source_id, stated.skills)
             run(query("legacy.update_source"), (shape, self._last_updated, this.source_id))
-            baseline.compute(connection, lineage, this.counts.since_seq, newest)
+            baseline.compute(connection, lineage, later, this.counts.since_seq, newest)
             report = self._report(
                 connection, copy, this, zone, shape, resumed_at, lineage, comparison,
                 len(recount.skills | set(stated.skills)),

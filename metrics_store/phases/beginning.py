@@ -155,12 +155,18 @@ def backfill(operator: Operator, progress: Callable[[Progress], None] | None = N
         )
         replayed = replaying.replay(operator, there)
         operator.step(there, "backfill", "spill", taken=replayed.taken)
+        up_to = importing.last_seq(operator.store())
         copy = copy_stable(Path(operator.json_file), operator.folder("backfill"))
         try:
             reports = []
             for step in ("first_pass", "second_pass"):
                 report = importing.take_in(
-                    operator.store(), copy.source, zone=there.zone, progress=progress, copy=copy
+                    operator.store(),
+                    copy.source,
+                    zone=there.zone,
+                    progress=progress,
+                    copy=copy,
+                    up_to_seq=up_to,
                 )
                 reports.append(report)
                 first = reports[0]

@@ -116,9 +116,12 @@ def _run(
 ) -> CutOver:
     folder = operator.emptied("cutover")  # a crash may have left something
     store, path = operator.store(), Path(operator.json_file)
+    up_to = importing.last_seq(store)
     copy = copy_stable(path, folder)
     operator.step(there, "cutover", "copy", sha256=copy.sha256, size=copy.size)
-    report = importing.take_in(store, path, zone=there.zone, progress=progress, copy=copy)
+    report = importing.take_in(
+        store, path, zone=there.zone, progress=progress, copy=copy, up_to_seq=up_to
+    )
     operator.step(there, "cutover", "sync", read=report.read, inserted=report.inserted)
     verified = verifying.verify(store, path, zone=there.zone, epoch=there.epoch, copy=copy)
     if not verified.clean and forced is None:

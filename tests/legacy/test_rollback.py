@@ -192,3 +192,30 @@ def test_a_dry_run_changes_nothing_and_in_a_dual_phase_there_is_nothing_to_roll_
             lambda execute=execute: rolling_back.rollback(migration.operator, execute=execute)  # type: ignore[misc]
         )
         assert isinstance(error, WrongPhase)
+
+
+def test_a_call_whose_process_died_is_one_unfinished_record_and_one_abandoned_row(
+    tmp_path: Path, python: Callable[..., object]
+) -> None:
+    migration = Migration(tmp_path).to("database")
+    begin = """
+import os, sys
+from metrics_store import open_tracker
+open_tracker(sys.argv[1], sys.argv[2], "raise").track_invocation("s", "died")
+os._exit(0)
+"""
+    python(begin, migration.json_file, migration.db)
+    migration.rollback()
+    (record,) = migration.records()
+    assert (record["completed"], record["duration_seconds"]) == (False, None)
+    migration.store.reap()
+    assert [row["outcome"] for row in migration.store.query("SELECT * FROM skill_invocation")] == [
+        "abandoned"
+    ]
+    for _ in range(2):
+        report = migration.backfill()
+        assert report.fine
+        assert report.first.inserted == 0
+        migration.to("database").rollback()
+        assert migration.records() == [record]
+    assert migration.in_store() == {"died": 1}
