@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +53,9 @@ def complete(operator: Operator, *, execute: bool, force: bool, reason: str | No
 def _archive(operator: Operator) -> str | None:
     path = Path(operator.json_file)
     if not path.exists():
-        return None
+        # A completion that was cut short has moved it already.
+        moved = sorted(path.parent.glob(f"{glob.escape(path.name)}.archived-*"))
+        return str(moved[-1]) if moved else None
     moment = operator.now().translate({ord(c): None for c in "-:.Z"})
     archived = path.with_name(f"{path.name}.archived-{moment}")
     try:

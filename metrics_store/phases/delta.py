@@ -21,6 +21,7 @@ _HEAD = b'{\n  "invocations": [\n    {'
 _EMPTY = b'{\n  "invocations": []'
 _END = b"\n    }\n  ]"
 _BETWEEN = b"\n    },\n    {"
+_MOMENT = b'      "invoked_at": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ def between(old: PrivateCopy, new: PrivateCopy, folder: Path) -> Delta | None:
     before, after = _records(old.path), _records(new.path)
     if before is None or after is None:
         return None
+    if not all(_moment_line(text).startswith(_MOMENT) for text in after):
+        return None  # somebody has put the members in another order
     changed = Counter(after)
     changed.subtract(before)
     fresh = [text for text, n in changed.items() if n > 0]

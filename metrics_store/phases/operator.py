@@ -164,11 +164,12 @@ class Operator:
         Raises:
             OperatorBusy: another one is at work.
         """
+        path = f"{self.json_file}.operator.lock"
         try:
-            with locks.held(f"{self.json_file}.operator.lock", patience=0):
+            with locks.held(path, patience=0):
                 yield
         except LegacyLocked as error:
-            if "operator.lock" not in error.detail:
+            if not error.detail.startswith(f"{path}:"):
                 raise
             raise OperatorBusy(self.json_file) from None
 

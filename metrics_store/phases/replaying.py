@@ -100,7 +100,8 @@ class RecordNotFound(MetricsStoreError):
 
     default_hint = (
         "Its tracker may still hold it in memory: let it record something, then try again. "
-        "metrics-store legacy reconcile --to db --execute takes it in as it was called."
+        "metrics-store legacy reconcile --to db --execute takes it in as it was called; should its "
+        "tracker write it after all, it is there twice."
     )
 
 

@@ -120,9 +120,21 @@ def test_an_end_that_is_interrupted_can_be_repeated(migration: Migration) -> Non
     assert migration.tracker().get_summary()["total_invocations"] == 1
     complete(migration)
     assert migration.phase == "complete"
-    assert archive(migration).exists()
     migration.rollback()
     assert migration.in_json() == {"p": 1}
+
+
+def test_an_end_that_was_interrupted_knows_where_the_archive_is(migration: Migration) -> None:
+    migration.to("database")
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    migration.happens_after("complete.archive", die)
+    with pytest.raises(KeyboardInterrupt):
+        complete(migration)
+    complete(migration)
+    assert archive(migration).exists()
 
 
 @pytest.mark.parametrize("phase", ["legacy", "dual_write", "shadow", "dual_read", "complete"])
