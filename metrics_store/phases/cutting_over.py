@@ -23,7 +23,6 @@ from metrics_store.errors import (
 )
 from metrics_store.legacy import importing, json_file, verifying
 from metrics_store.legacy.control import Control, Fingerprint, Phase
-from metrics_store.legacy.json_file import Record
 from metrics_store.legacy.private_copy import PrivateCopy, copy_stable
 from metrics_store.legacy.report import Progress
 from metrics_store.phases import (
@@ -38,7 +37,7 @@ from metrics_store.phases import (
 from metrics_store.phases.gates import Requirement
 from metrics_store.phases.operator import Operator
 from metrics_store.results import Result
-from metrics_store.sql import query
+from metrics_store.store import MetricsStore
 
 #: How often the rest is taken in while a process without our locks keeps writing.
 _TRIES = 5
@@ -130,9 +129,10 @@ def _run(
             hint="See metrics-store legacy diff list --open, then resume or cancel.",
         )
     operator.step(there, "cutover", "verify", compared=verified.compared, clean=verified.clean)
+    seq = importing.last_seq(store)
     backups = _back_up(operator, there, copy)
     operator.step(there, "cutover", "backup", files=backups)
-    _test_restore(operator, *backups)
+    _test_restore(operator, *backups, copy, seq)
     operator.step(there, "cutover", "test_restore", files=backups)
     changed, waited = 0, _Waiting()
     with operator.nobody_writes():
@@ -241,32 +241,35 @@ def _back_up(operator: Operator, there: Control, copy: PrivateCopy) -> tuple[str
     return str(database), str(file)
 
 
-def _test_restore(operator: Operator, database: str, file: str) -> None:
-    """Open both backups and read them through.
+def _test_restore(
+    operator: Operator, database: str, file: str, copy: PrivateCopy, seq: int
+) -> None:
+    """Restore the one backup beside itself and read it, and read the other through.
+
+    Args:
+        copy: what the JSON backup is of.
+        seq: the newest row of the log before the store was backed up.
 
     Raises:
         RehearsalFailed: one of them would not do.
     """
-    from metrics_store.store import MetricsStore
-
     # Into a place of its own, as a restore would: opening the backup itself would change it.
     trial = Path(f"{database}.trial")
     shutil.copyfile(database, trial)
     try:
         with MetricsStore(trial, create=False, clock=operator.clock) as restored:
             restored.get_summary()
-            with restored.database.read() as connection:
-                n = connection.execute(query("legacy.last_seq")).fetchone()[0]
+            restored_seq = importing.last_seq(restored)
     finally:
         for suffix in ("", "-wal", "-shm"):
             Path(f"{trial}{suffix}").unlink(missing_ok=True)
-    with operator.store().database.read() as connection:
-        newest = connection.execute(query("legacy.last_seq")).fetchone()[0]
-    if n > newest:
-        raise RehearsalFailed(f"{database} has rows that the store has not")
+    if restored_seq < seq:
+        raise RehearsalFailed(f"{database} ends at row {restored_seq:,}, the store had {seq:,}")
+    kept = fingerprints.of_file(file)
+    if kept is None or kept.sha256 != copy.sha256:
+        raise RehearsalFailed(f"{file} is not what was copied")
     try:
-        records = sum(isinstance(event, Record) for event in json_file.read(Path(file)))
+        for _ in json_file.read(Path(file)):
+            pass
     except TornFile as torn:
         raise RehearsalFailed(f"{file}: {torn}") from torn
-    if not records and newest:
-        raise RehearsalFailed(f"{file} has no record")
