@@ -310,4 +310,7 @@ def _us(moment: datetime) -> int:
 
 
 def _canonical(text: str) -> str:
-    return json.dumps(json.loads(text), sort_keys=True)
+    try:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except ValueError:
+        return text  # the end of a torn copy, kept as it was
