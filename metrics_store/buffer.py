@@ -8,10 +8,10 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Self, Unpack
+from typing import Unpack
 
 from metrics_store.clock import Clock
+from metrics_store.closing import Closing
 from metrics_store.errors import InvalidValue, MetricsStoreError, StoreClosed, WriteError
 from metrics_store.records import Checked, Record, checked
 from metrics_store.rows import Row, row
@@ -20,7 +20,7 @@ from metrics_store.rows import Row, row
 _GROUP = 2000
 
 
-class Buffer:
+class Buffer(Closing):
     """A buffered writer; :meth:`metrics_store.MetricsStore.buffered` makes it.
 
     What it took is written within ``max_delay`` seconds, or as soon as a group is full. A failing
@@ -173,17 +173,6 @@ class Buffer:
                 self._error = error
             self._progress.notify_all()
         return error is None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _close_at_exit(reference: weakref.ref[Buffer]) -> None:

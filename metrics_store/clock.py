@@ -38,6 +38,7 @@ class Clock:
 
 _DAY = 86_400
 _day: tuple[int, str] = (-1, "")
+_WITHOUT_SIGNS = {ord(sign): None for sign in "-:.Z"}
 
 
 def text(us: int) -> str:
@@ -55,6 +56,11 @@ def text(us: int) -> str:
         known = _day = (day, (_EPOCH + timedelta(days=day)).date().isoformat())
     minute, second = divmod(second, 60)
     return f"{known[1]}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}.{micro:06d}Z"
+
+
+def stamp(us: int) -> str:
+    """A moment as part of a file's name: ``20260131T123456123456``."""
+    return text(us).translate(_WITHOUT_SIGNS)
 
 
 def parse(moment: str) -> int:

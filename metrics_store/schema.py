@@ -230,7 +230,7 @@ def back_up(database: Database) -> Path:
     Raises:
         NoSpace: the disk has no room for it.
     """
-    moment = clock.text(database.clock.now_us()).translate({ord(c): None for c in "-:.Z"})
+    moment = clock.stamp(database.clock.now_us())
     target = Path(f"{database.path}.before-schema-change-{moment}")
     n = 1
     while target.exists():

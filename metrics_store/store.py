@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import TracebackType
-from typing import Self, TextIO, TypeVar, Unpack
+from typing import TextIO, TypeVar, Unpack
 from weakref import WeakSet
 
 from metrics_store import bulk, clock, liveness, reaping, schema
 from metrics_store.buffer import Buffer
 from metrics_store.clock import Clock
+from metrics_store.closing import Closing
 from metrics_store.connection import Database
 from metrics_store.errors import (
     AlreadyEnded,
@@ -33,7 +33,7 @@ from metrics_store.tracking import OpenInvocation, track_calls
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class MetricsStore(Reports):
+class MetricsStore(Closing, Reports):
     """The metrics store in one SQLite file, safe to use from any thread and any forked child.
 
     Args:
@@ -332,14 +332,3 @@ class MetricsStore(Reports):
                 buffer.close()
         finally:
             self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

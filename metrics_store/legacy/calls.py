@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Self
 
-from metrics_store import clock, rows
+from metrics_store import clock
 from metrics_store.errors import OtherMigration, StaleEpoch
 from metrics_store.legacy.control import Control
 from metrics_store.legacy_format import record, stored
-from metrics_store.legacy_format.moments import ZoneReader
+from metrics_store.legacy_format.moments import ZoneReader, readings
 from metrics_store.legacy_format.record import Understood, understand
 from metrics_store.rows import Row
 from metrics_store.sql import query
@@ -173,7 +172,7 @@ def _row(
     run = connection.execute
     if run(query("phases.is_inflight"), (call.id,)).fetchone():
         # It began in the database phase; an export may have put it into the file since.
-        return _live(call, one), call.id
+        return record.live_row(one, call.id, call.project_path), call.id
     there = stored.of_key(connection, one)
     ids = json.dumps([row["id"] for row in there])
     claimed = {row_id for (row_id,) in run(query("phases.claimed"), (ids,))}
@@ -185,7 +184,7 @@ def _row(
             return None, str(row["id"])
     pending = [row for row in free if stored.is_pending(row)]
     if not pending and source is None:
-        return _live(call, one), call.id
+        return record.live_row(one, call.id, call.project_path), call.id
     row_id = str(pending[0]["id"]) if pending else one.id(len(there) + 1)
     new = record.row_of(one, row_id, source, origin="live", project_path=call.project_path)
     return new, row_id
@@ -195,25 +194,6 @@ def _bare_says(row: stored.StoredRow, one: Understood) -> bool:
     # A backfill that was faster knows the file's seven members, and the call more.
     bare = one._replace(session_id=None, extra={}, attributes=None)
     return stored.says(row, bare)
-
-
-def _live(call: Call, one: Understood) -> Row:
-    us = one.duration_us
-    return rows.row(
-        call.id,
-        call.skill_name,
-        call.invoked_us,
-        None if us is None else min(call.invoked_us + us, clock.MAX_US),
-        call.workflow_path,
-        call.session_id,
-        call.project_path,
-        "completed" if call.completed else "failed",
-        us,
-        call.error_type,
-        one.actions_text,
-        "live",
-        call.attributes,
-    )
 
 
 def source_of(connection: Connection, home: Home, now_us: int) -> int:
@@ -241,9 +221,13 @@ def understood(call: Call, zone: str, now_us: int) -> Understood:
     )
 
 
-def naive(us: int, zone: str) -> str:
-    """A moment as the legacy tracker writes it: local time without an offset."""
-    local = clock.to_datetime(us).astimezone(zone_named(zone))
+def naive(us: int, zone: str | None) -> str:
+    """A moment as the legacy tracker writes it: local time without an offset.
+
+    Args:
+        zone: an IANA name; None for this machine's local time, whatever its name.
+    """
+    local = clock.to_datetime(us).astimezone(None if zone is None else zone_named(zone))
     return local.replace(tzinfo=None).isoformat()
 
 
@@ -253,14 +237,4 @@ def nearest_us(raw: str, zone: str, about_us: int) -> int:
     Args:
         about_us: microseconds since 1970, a moment known to be close.
     """
-    moment = datetime.fromisoformat(raw)
-    if moment.tzinfo is not None:
-        return clock.of_datetime(moment)
-    place: tzinfo = zone_named(zone)
-    candidates = [
-        clock.of_datetime(moment.replace(tzinfo=UTC))
-        - (moment.replace(tzinfo=place, fold=fold).utcoffset() or timedelta(0))
-        // timedelta(microseconds=1)
-        for fold in (0, 1)
-    ]
-    return min(candidates, key=lambda us: abs(us - about_us))
+    return min(readings(raw, zone), key=lambda us: abs(us - about_us))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
+from metrics_store import clock
 from metrics_store.legacy.json_file import Record
 from metrics_store.legacy.passes import Pass, printable
 from metrics_store.legacy.scratch import Scratch
@@ -204,8 +205,11 @@ class Taking:
             batch.rows.append(record.row_of(u, u.id(ordinal), self._pass.source_id))
             return
         # It began in the store, and an export put it into the file: it ends under its own id.
-        row_id, invoked_at, project_path = own
-        batch.rows.append(record.ended_row(u, row, row_id, invoked_at, project_path))
+        row_id, invoked_at, session_id, attributes, project_path = own
+        known = u._replace(
+            invoked_us=clock.parse(invoked_at), session_id=session_id, attributes=attributes
+        )
+        batch.rows.append(record.live_row(known, row_id, project_path))
         text = json.dumps({**json.loads(u.legacy(self._pass.source_id)), "beyond": True})
         batch.exported.append((text, row_id))
 

@@ -111,6 +111,24 @@ class ZoneReader:
         return offset if offset is not None else timedelta(0)
 
 
+def readings(text: str, zone: str) -> tuple[int, ...]:
+    """What a moment of the file can mean, microseconds since 1970: either, in an hour that comes
+    twice.
+
+    Raises:
+        ValueError: it is no ISO 8601 moment.
+        InvalidQuery: there is no such zone.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is not None:
+        return (clock.of_datetime(moment),)
+    place, face_us = zone_named(zone), _face_us(moment)
+    offsets = (moment.replace(tzinfo=place, fold=fold).utcoffset() for fold in (0, 1))
+    return tuple(
+        face_us - (offset or timedelta(0)) // timedelta(microseconds=1) for offset in offsets
+    )
+
+
 def local_zone() -> str:
     """The IANA name of this machine's zone.
 

@@ -234,6 +234,18 @@ def row_of(
         origin: where it comes from.
         project_path: what the legacy format has no place for.
     """
+    return _row(record, row_id, origin, project_path, record.legacy(source_id))
+
+
+def live_row(record: Understood, row_id: str, project_path: str | None) -> Row:
+    """The log row of a record that the store itself began, or is the first to hear of: under an
+    id of its own, and of no legacy file."""
+    return _row(record, row_id, "live", project_path, None)
+
+
+def _row(
+    record: Understood, row_id: str, origin: str, project_path: str | None, legacy: str | None
+) -> Row:
     us = record.duration_us
     return rows.row(
         row_id,
@@ -249,40 +261,7 @@ def row_of(
         record.actions_text,
         origin,
         record.attributes,
-        record.legacy(source_id),
-    )
-
-
-def ended_row(
-    record: Understood,
-    begun: Mapping[str, object],
-    row_id: str,
-    invoked_at: str,
-    project_path: str | None,
-) -> Row:
-    """The log row of what began in the store itself and ended in a legacy file.
-
-    Args:
-        record: how it ended.
-        begun: what the store has in flight: it knows a session, and what else there is.
-        row_id, invoked_at, project_path: as it is in flight.
-    """
-    us, began = record.duration_us, clock.parse(invoked_at)
-    known = {name: begun[name] for name in ("session_id", "attributes")}
-    return rows.row(
-        row_id,
-        record.skill_name,
-        began,
-        None if us is None else min(began + us, clock.MAX_US),
-        record.workflow_path,
-        None if known["session_id"] is None else str(known["session_id"]),
-        project_path,
-        "completed" if record.completed else "failed",
-        us,
-        record.error_type,
-        record.actions_text,
-        "live",
-        None if known["attributes"] is None else str(known["attributes"]),
+        legacy,
     )
 
 

@@ -50,17 +50,6 @@ def of_key(connection: Connection, one: Understood) -> list[StoredRow]:
         step = min(step * 4, 1000)
 
 
-def count_lineage(connection: Connection, lineage: int) -> int:
-    """How many rows came from the files of a lineage."""
-    return int(connection.execute(query("legacy.count_lineage"), (lineage,)).fetchone()[0])
-
-
-def of_lineage(connection: Connection, lineage: int) -> Iterator[StoredRow]:
-    """Every row that came from the files of a lineage."""
-    for row in connection.execute(query("legacy.all_of_lineage"), (lineage,)):
-        yield dict(zip(_COLUMNS, row, strict=True))
-
-
 def up_to(connection: Connection, seq: int) -> Iterator[StoredRow]:
     """The rows of the log up to one, in the order of starts; in bounded memory."""
     for row in connection.execute(query("legacy.export_log"), (seq,)):
@@ -90,19 +79,6 @@ def source_of(row: StoredRow) -> int | None:
         return None
     source = json.loads(str(row["legacy"])).get("source")
     return int(source) if source is not None else None
-
-
-def is_taken_in(row: StoredRow) -> bool:
-    """Whether a row came from a legacy file; :meth:`Understood.legacy` writes the source first."""
-    return str(row["legacy"]).startswith('{"source":')
-
-
-def first_id(row: StoredRow) -> str:
-    """The id of the first row of a row's key."""
-    raw = json.loads(str(row["legacy"]))["invoked_at"]
-    path = row["workflow_path"]
-    key = record.key_of(str(row["skill_name"]), raw, None if path is None else str(path))
-    return record.row_id(key, raw, 1)
 
 
 def is_pending(row: StoredRow) -> bool:

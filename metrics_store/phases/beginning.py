@@ -20,7 +20,7 @@ from metrics_store.legacy import control, importing
 from metrics_store.legacy.control import PHASES, Control, Gates, Phase
 from metrics_store.legacy.private_copy import copy_stable
 from metrics_store.legacy.report import ImportReport, Progress
-from metrics_store.phases import doctor, explaining, gates, replaying
+from metrics_store.phases import doctor, explaining, gates, replaying, steps
 from metrics_store.phases.gates import Requirement
 from metrics_store.phases.operator import Operator
 from metrics_store.phases.reconciling import keep_what_was_there
@@ -104,6 +104,7 @@ def start(
         if control.read(operator.json_file) is not None:
             raise MigrationExists(operator.json_file)
         store = operator.store(create=True)
+        steps.reached("start", "store")
         now = operator.now()
         there = Control(
             clock.new_id(operator.clock.now_us()),

@@ -56,7 +56,7 @@ def _archive(operator: Operator) -> str | None:
         # A completion that was cut short has moved it already.
         moved = sorted(path.parent.glob(f"{glob.escape(path.name)}.archived-*"))
         return str(moved[-1]) if moved else None
-    moment = operator.now().translate({ord(c): None for c in "-:.Z"})
+    moment = operator.stamp()
     archived = path.with_name(f"{path.name}.archived-{moment}")
     try:
         # A new name, not a copy: whoever still writes makes a new file, and is noticed by it.

@@ -231,7 +231,7 @@ def _take_changes(
 
 
 def _back_up(operator: Operator, there: Control, copy: PrivateCopy) -> tuple[str, str]:
-    moment = operator.now().translate({ord(c): None for c in "-:.Z"})
+    moment = operator.stamp()
     folder = operator.folder("backups")
     database = folder / f"before-cutover-{moment}.db"
     file = folder / f"before-cutover-{moment}.json"

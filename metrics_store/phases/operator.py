@@ -9,14 +9,13 @@ import os
 import platform
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from metrics_store import clock
 from metrics_store.clock import Clock
+from metrics_store.closing import Closing
 from metrics_store.errors import (
     LegacyLocked,
     MetricsStoreError,
@@ -51,7 +50,7 @@ class Step:
     detail: Mapping[str, object]
 
 
-class Operator:
+class Operator(Closing):
     """One operator, one legacy file.
 
     Args:
@@ -148,6 +147,10 @@ class Operator:
         """The present moment, UTC text."""
         return clock.text(self.clock.now_us())
 
+    def stamp(self) -> str:
+        """The present moment as part of a file's name."""
+        return clock.stamp(self.clock.now_us())
+
     def by(self) -> str:
         """Who is at work."""
         name = "?"
@@ -164,14 +167,12 @@ class Operator:
         Raises:
             OperatorBusy: another one is at work.
         """
-        path = f"{self.json_file}.operator.lock"
-        try:
-            with locks.held(path, patience=0):
-                yield
-        except LegacyLocked as error:
-            if not error.detail.startswith(f"{path}:"):
-                raise
-            raise OperatorBusy(self.json_file) from None
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locks.held(f"{self.json_file}.operator.lock", patience=0))
+            except LegacyLocked:
+                raise OperatorBusy(self.json_file) from None
+            yield
 
     @contextmanager
     def nobody_writes(self) -> Iterator[None]:
@@ -266,14 +267,3 @@ class Operator:
         if self._store is not None:
             self._store.close()
             self._store = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -181,7 +181,7 @@ def keep_what_was_there(operator: Operator, there: Control, name: str) -> str | 
         aside.unlink()  # a crash came before the new file was in its place
         return None
     harvesting.take_in_aside(operator, there, aside)
-    moment = operator.now().translate({ord(c): None for c in "-:.Z"})
+    moment = operator.stamp()
     backup = operator.folder("backups") / f"{name}-{moment}.json"
     shutil.copyfile(aside, backup)
     backup.chmod(0o600)

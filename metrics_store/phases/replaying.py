@@ -82,7 +82,7 @@ def replay(
 
 def set_damaged_aside(operator: Operator) -> int:
     """Move lines of the spill that cannot be read to the backups; gives how many."""
-    moment = operator.now().translate({ord(c): None for c in "-:.Z"})
+    moment = operator.stamp()
     path = operator.folder("backups") / f"damaged-spill-{moment}.txt"
 
     def keep(line: str) -> None:

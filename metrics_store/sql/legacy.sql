@@ -85,7 +85,7 @@ WHERE exported.id IN (SELECT value FROM json_each(?1)) AND exported.id <> row.id
 
 -- name: exported_inflight
 -- What is in flight under an id of its own and stands in the file as the record of another.
-SELECT row.id, row.invoked_at, row.project_path
+SELECT row.id, row.invoked_at, row.session_id, row.attributes, row.project_path
 FROM legacy_exported AS exported JOIN skill_inflight AS row ON row.id = exported.invocation_id
 WHERE exported.id = ? AND exported.id <> row.id;
 
@@ -104,37 +104,6 @@ ON CONFLICT (source_id, digest, ordinal) DO NOTHING;
 -- Note something about a record that was taken in.
 INSERT INTO legacy_flag (invocation_id, flag, detail, pass_id, position) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (invocation_id, flag) DO NOTHING;
-
--- name: all_of_lineage
--- Every row that is or was in a legacy file of a lineage, ended or in flight.
-SELECT id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us, error_type,
-       follow_up_actions, attributes, legacy
-FROM skill_invocation
-WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
-UNION ALL
-SELECT id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]', attributes,
-       legacy
-FROM skill_inflight
-WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
-UNION ALL
-SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, outcome, duration_us,
-       error_type, follow_up_actions, attributes, exported.legacy
-FROM legacy_exported AS exported JOIN skill_invocation AS row ON row.id = exported.invocation_id
-WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1)
-UNION ALL
-SELECT exported.id, skill_name, invoked_at, workflow_path, session_id, NULL, NULL, NULL, '[]',
-       attributes, exported.legacy
-FROM legacy_exported AS exported JOIN skill_inflight AS row ON row.id = exported.invocation_id
-WHERE exported.legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1);
-
--- name: count_lineage
--- How many rows are or were in a legacy file of a lineage, ended or in flight.
-SELECT (SELECT count(*) FROM skill_invocation
-        WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1))
-     + (SELECT count(*) FROM skill_inflight
-        WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1))
-     + (SELECT count(*) FROM legacy_exported
-        WHERE legacy ->> 'source' IN (SELECT id FROM legacy_source WHERE lineage = ?1));
 
 -- name: set_baseline
 -- What the totals of a lineage add to one number of one skill.

@@ -125,11 +125,6 @@ UNION ALL SELECT 'in flight', count(*) FROM skill_inflight;
 -- The digest of every row of the log, in order.
 SELECT digest FROM skill_invocation ORDER BY seq;
 
--- name: passes
--- Every pass over a legacy file, oldest first.
-SELECT id, sha256, size, started_at, finished_at, position, stage, report
-FROM legacy_pass WHERE source_id = ? ORDER BY id;
-
 -- name: running_pass
 -- The pass over a legacy file that is not finished.
 SELECT position, size, started_at, stage FROM legacy_pass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, TypeVar
@@ -56,6 +57,7 @@ class DualInvocation:
         self._sought = sought
         self._call = call
         self._ended = False
+        self._lock = threading.Lock()
 
     def __call__(
         self,
@@ -70,14 +72,15 @@ class DualInvocation:
             AlreadyEnded: it has ended; the first ending stands, on both sides.
             Exception: what the JSON tracker raises; calling again tries again.
         """
-        if self._ended:
-            raise AlreadyEnded(self._call.id)
-        self._completer(
-            completed=completed,
-            follow_up_actions=None if follow_up_actions is None else list(follow_up_actions),
-            error_type=error_type,
-        )
-        self._ended = True
+        with self._lock:
+            if self._ended:
+                raise AlreadyEnded(self._call.id)
+            self._completer(
+                completed=completed,
+                follow_up_actions=None if follow_up_actions is None else list(follow_up_actions),
+                error_type=error_type,
+            )
+            self._ended = True
         self._tracker.took(
             self._completer,
             self._sought,

@@ -13,12 +13,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from types import CellType, FunctionType
 
 from metrics_store import clock
 from metrics_store.errors import LegacyNotOverwritten
 from metrics_store.legacy_format.members import MEMBERS
+from metrics_store.legacy_format.moments import readings
 from metrics_store.timeline import zone_named
 from metrics_store.trackers import file_state
 from metrics_store.trackers.document import is_pending
@@ -33,7 +34,6 @@ _WIDEST = 50
 _FRACTION = re.compile(r":\d\d[.,](\d+)")
 #: How json.dumps lays the legacy file out with an indent of 2.
 _HEAD = b'{\n  "invocations": [\n    {\n      "skill_name": "'
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ class Sought:
     def has(self, moment: str) -> bool:
         """Whether a moment of the file is one of the call's; moments may be whole seconds."""
         try:
-            readings = _readings(moment, self.zone)
+            read = readings(moment, self.zone)
         except (ValueError, OverflowError):
             return False
         fraction = _FRACTION.search(moment)
         digits = min(6, len(fraction[1])) if fraction else 0
         grain = 10 ** (6 - digits) + _ROUNDING_US
         begin, end = min(self.from_us, self.to_us) - grain, max(self.from_us, self.to_us) + grain
-        return any(begin <= us <= end for us in readings)
+        return any(begin <= us <= end for us in read)
 
     def seconds(self) -> list[str]:
         """How a moment of the call can begin, in local time and in UTC: to its whole second."""
@@ -269,14 +269,3 @@ def _says(record: Mapping[str, Json], ending: Mapping[str, Json]) -> bool:
 
 def _list(actions: Json) -> Iterable[Json]:
     return actions if isinstance(actions, (list, tuple)) else ()
-
-
-def _readings(moment: str, zone: str) -> set[int]:
-    """What a text can mean, in microseconds since 1970: in an hour that comes twice, either."""
-    read = datetime.fromisoformat(moment)
-    if read.tzinfo is not None:
-        return {clock.of_datetime(read)}
-    place = zone_named(zone)
-    faces = clock.of_datetime(read.replace(tzinfo=UTC))
-    offsets = (read.replace(tzinfo=place, fold=fold).utcoffset() for fold in (0, 1))
-    return {faces - (offset or timedelta(0)) // _MICROSECOND for offset in offsets}

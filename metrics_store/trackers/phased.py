@@ -13,11 +13,11 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Literal, TypeVar
 
 from metrics_store import clock, liveness, rows
 from metrics_store.clock import Clock
+from metrics_store.closing import Closing
 from metrics_store.connection import at_most
 from metrics_store.errors import (
     AlreadyEnded,
@@ -27,7 +27,6 @@ from metrics_store.errors import (
 from metrics_store.legacy import calls, control, locks
 from metrics_store.legacy.calls import Call, Home, naive
 from metrics_store.legacy.control import Control, ControlReader, Phase
-from metrics_store.legacy_format.moments import local_zone
 from metrics_store.rows import JsonObject
 from metrics_store.sql import query
 from metrics_store.store import MetricsStore
@@ -49,7 +48,7 @@ QUIET_PATIENCE = 0.1
 STORE_PATIENCE = 5.0
 
 
-class PhasedTracker:
+class PhasedTracker(Closing):
     """What :func:`metrics_store.open_tracker` gives; safe to use from any thread.
 
     Args:
@@ -195,12 +194,12 @@ class PhasedTracker:
 
     def _recorded(self, call: Call) -> None:
         self._spill.flush()
-        # In which zone an unreadable control file does not say; the spill is read in its own.
-        call = replace(call, raw_invoked_at=naive(call.invoked_us, local_zone()))
+        # Without a migration local time, as ever; what is spilled is written anew when it is read.
+        call = replace(call, raw_invoked_at=naive(call.invoked_us, None))
         try:
             with locks.writing(self.metrics_file):
                 there = self._current()
-                if there is not None and there.zone != local_zone():
+                if there is not None:
                     call = replace(call, raw_invoked_at=naive(call.invoked_us, there.zone))
                 self._record(call, there)
         except (MetricsStoreError, OSError) as error:
@@ -319,17 +318,6 @@ class PhasedTracker:
     def close(self) -> None:
         """Close the store, if this tracker opened it. It is opened again when it is needed."""
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _in_flight(call: Call) -> tuple[str | int, ...]:

@@ -262,8 +262,7 @@ def is_through(failpoint: str, place: Place) -> bool:
         return False
     there = control.read(place.json_file)
     names = steps.STEPS[command]
-    # `start` notes its steps when the control file is there, for they bear the migration's id.
-    committed = command == "start" or names.index(step) >= names.index("commit")
+    committed = names.index(step) >= names.index("control" if command == "start" else "commit")
     assert committed == (there is not None and there.phase is TO[command])
     return there is not None and committed and there.intent is None
 

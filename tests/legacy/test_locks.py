@@ -15,6 +15,7 @@ import pytest
 from checking import python_path
 from leaving import refused
 
+from metrics_store import JsonMetricsTracker, open_tracker
 from metrics_store.errors import LegacyLocked, LegacyNotWritable
 from metrics_store.legacy import locks
 
@@ -77,13 +78,18 @@ def is_free(lock: str, *, shared: bool = False) -> bool:
         return False
 
 
-def test_the_two_locks_of_a_file_are_two_and_follow_symlinks(tmp_path: Path) -> None:
+def test_the_two_locks_of_a_file_are_two_and_a_tracker_by_a_symlink_takes_the_same(
+    tmp_path: Path,
+) -> None:
     file, link = tmp_path / "m.json", tmp_path / "link.json"
-    file.touch()
+    file.write_text('{"invocations": [], "skills": {}}')
     link.symlink_to(file)
-    for of in (locks.data_lock, locks.phase_lock):
-        assert of(link) == of(file)
     assert locks.data_lock(file) != locks.phase_lock(file)
+    for tracker in (JsonMetricsTracker(link), open_tracker(link, tmp_path / "m.db")):
+        tracker.track_invocation("lint")(completed=True)
+    assert os.path.exists(locks.data_lock(file))
+    assert os.path.exists(locks.phase_lock(file))
+    assert not list(tmp_path.glob("link.json.*"))
 
 
 def test_runners_hold_it_together_and_an_operator_alone(lock: str, hold: object) -> None:
