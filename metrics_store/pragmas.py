@@ -19,6 +19,8 @@ def for_writing(connection: Connection, settings: Settings, where: str) -> None:
     connection.execute("PRAGMA busy_timeout = 0")
     recognise(connection, where)
     if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+        # In a file that has no page yet: what retention frees can be given back piece by piece.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         # Readers go on while one writes, and a commit is one append.
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":

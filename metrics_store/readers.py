@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -37,6 +38,8 @@ class Readers:
         self._gate = Gate()
         self._local = threading.local()
         self._all: WeakSet[_Reader] = WeakSet()
+        #: When each view that is open began, on the monotonic clock.
+        self._began: dict[int, float] = {}
         # A connection that was closed is known by its generation, whichever thread it was of.
         self._generation = 0
 
@@ -54,17 +57,25 @@ class Readers:
             new = reader.depth == 0
             if new:
                 reader.connection.execute("BEGIN")
+                self._began[id(reader)] = time.monotonic()
             reader.depth += 1
             try:
                 yield reader.connection, new
             finally:
                 reader.depth -= 1
+                if reader.depth == 0:
+                    self._began.pop(id(reader), None)
                 own = os.getpid() == pid  # else the view is of the parent it was forked from
                 if own and reader.depth == 0 and reader.connection.in_transaction:
                     reader.connection.execute("COMMIT")
         finally:
             if outermost:
                 self._gate.leave()
+
+    def oldest_age(self) -> float | None:
+        """Seconds since the oldest view that is open began; None if none is."""
+        began = min(list(self._began.values()), default=None)
+        return None if began is None else time.monotonic() - began
 
     def in_view(self) -> bool:
         """Whether this thread has a view open."""

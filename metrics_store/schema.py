@@ -106,6 +106,11 @@ def ensure(database: Database, directory: Path | None = None) -> None:
     found = version(database)
     if found > known:
         raise SchemaNewer(f"{database.path} has schema {found}, this version knows {known}")
+    if found < known and database.read_only:
+        raise SchemaError(
+            f"{database.path} has schema {found}, this version {known}",
+            hint="Open it once where it can be written: metrics-store schema apply.",
+        )
     if found < known:
         apply(database, directory)
     database.schema_version = known

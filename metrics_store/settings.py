@@ -28,6 +28,8 @@ class Settings:
         checkpoint_mb: size of the write-ahead log, in MiB, at which it is folded back.
         cache_mb: page cache of each connection, in MiB.
         allow_network_filesystem: open the store even where locks cannot be trusted.
+        backup_directory: where backups are put; None is ``NAME.backups`` beside the store.
+        slow_ms: calls of the store that take longer, in milliseconds, are noted and logged.
     """
 
     database: Path = DEFAULT_DATABASE
@@ -36,6 +38,15 @@ class Settings:
     checkpoint_mb: float = 4.0
     cache_mb: float = 8.0
     allow_network_filesystem: bool = False
+    backup_directory: Path | None = None
+    slow_ms: float = 1000.0
+
+    @property
+    def backups(self) -> Path:
+        """Where backups are put if nobody names another place."""
+        if self.backup_directory is not None:
+            return self.backup_directory
+        return self.database.with_name(f"{self.database.name}.backups")
 
     @classmethod
     def load(
@@ -85,9 +96,10 @@ def _from_toml(config: str | os.PathLike[str] | None) -> dict[str, object]:
             f"{path}: {error}", hint="Mend the TOML file or unset METRICS_STORE_CONFIG."
         ) from error
     values = dict(table.get("metrics_store", table))
-    if isinstance(values.get("database"), str):
-        # A relative path in a file is meant from where the file lies.
-        values["database"] = path.parent / Path(str(values["database"])).expanduser()
+    for name in ("database", "backup_directory"):
+        if isinstance(values.get(name), str):
+            # A relative path in a file is meant from where the file lies.
+            values[name] = path.parent / Path(str(values[name])).expanduser()
     return values
 
 
@@ -109,7 +121,9 @@ def _checked(name: str, value: object) -> object:
                 return _database(value)
             case "durability" if value in ("full", "normal"):
                 return value
-            case "busy_timeout":
+            case "backup_directory":
+                return _directory(value)
+            case "busy_timeout" | "slow_ms":
                 return _number(value, least=0.0)
             case "checkpoint_mb" | "cache_mb":
                 return _number(value, least=0.1)
@@ -130,6 +144,15 @@ def _database(value: object) -> Path:
     path = Path(os.fspath(value))
     if not path.name or "\0" in str(path) or str(path).startswith(":memory:"):
         raise ValueError("It is the path of a file; a store in memory would keep nothing.")
+    return path.expanduser()
+
+
+def _directory(value: object) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError("It is the path of a directory.")
+    path = Path(os.fspath(value))
+    if not os.fspath(value) or "\0" in str(path):
+        raise ValueError("It is the path of a directory.")
     return path.expanduser()
 
 

@@ -6,11 +6,16 @@ acknowledged commits, so everything of ours, sqlite-utils and yoyo too, goes thr
 
 from __future__ import annotations
 
+import os
 import sqlite3 as _standard
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from metrics_store.errors import (
     CorruptStore,
@@ -60,18 +65,92 @@ Warning_: type[_standard.Warning] = binding.Warning
 
 Value = None | int | float | str | bytes
 
+#: Held while a connection is made, and while a database's files are read raw.
+_connecting = threading.RLock()
+#: The connections of this process, by device and inode of their file.
+_known: dict[tuple[int, int], WeakSet[Connection]] = {}
 
-def connect(path: str, *, read_only: bool = False) -> Connection:
-    """Open a connection in autocommit mode, usable from any thread, with no waiting of its own."""
-    connection: Connection = binding.connect(
-        f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}",
-        uri=True,
-        timeout=0,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
+
+def _renew_lock() -> None:
+    global _connecting
+    _connecting = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    # A child of a moment when another thread held it would wait for ever.
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
+class _Known(binding.Connection):  # type: ignore[name-defined,misc]
+    """A connection that can be referred to weakly, and is forgotten when it is closed."""
+
+    def close(self) -> None:
+        super().close()
+        for connections in list(_known.values()):
+            connections.discard(self)
+
+
+def connect(
+    path: str, *, read_only: bool = False, immutable: bool = False, alone: bool = False
+) -> Connection:
+    """Open a connection in autocommit mode, usable from any thread, with no waiting of its own.
+
+    Args:
+        path: the file; made if it is not there, unless it is to be read only.
+        read_only: nothing is written to it.
+        immutable: nobody else writes to it either: no lock is taken, no ``-shm`` is made.
+        alone: as immutable, but what its ``-wal`` has is read too; that has a commit.
+    """
+    mode = "ro" if read_only else "rwc"
+    if immutable:
+        mode = "ro&immutable=1"
+    elif alone:
+        mode = f"ro&vfs={'win32' if os.name == 'nt' else 'unix'}-none"
+    with _connecting:
+        connection: Connection = binding.connect(
+            f"file:{_quoted(path)}?mode={mode}",
+            uri=True,
+            timeout=0,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+            factory=_Known,
+        )
+        if len(_known) > 100:
+            for file in [file for file, connections in _known.items() if not connections]:
+                del _known[file]
+        with suppress(OSError):  # it is gone already
+            _known.setdefault(_file_of(path), WeakSet()).add(connection)
+    if alone:
+        # The index of the log is then kept in memory.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection
+
+
+@contextmanager
+def without_connection(path: str) -> Iterator[bool]:
+    """For the block no connection to a database is made; it gets whether there is none yet.
+
+    Then alone may the database's files be opened and closed: that drops every lock that this
+    process has on them.
+
+    Args:
+        path: the database.
+    """
+    with _connecting:
+        try:
+            file = _file_of(path)
+        except OSError:
+            yield True
+            return
+        if not _known.get(file):
+            _known.pop(file, None)
+        yield file not in _known
+
+
+def _file_of(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
 
 
 @cache

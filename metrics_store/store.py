@@ -43,6 +43,8 @@ class MetricsStore(Closing, Reports):
         durability: ``full`` (the default) or ``normal``.
         busy_timeout: seconds to wait for another process's lock.
         create: make the file if there is none.
+        read_only: open it for reading alone, also where this user may not write; its schema has
+            to be this version's.
         clock: source of time; tests give their own.
         settings: everything at once, instead of the above.
 
@@ -59,6 +61,7 @@ class MetricsStore(Closing, Reports):
         durability: Durability | None = None,
         busy_timeout: float | None = None,
         create: bool = True,
+        read_only: bool = False,
         clock: Clock | None = None,
         settings: Settings | None = None,
     ) -> None:
@@ -66,7 +69,7 @@ class MetricsStore(Closing, Reports):
             settings = Settings.load(
                 database, config=config, durability=durability, busy_timeout=busy_timeout
             )
-        opened = Database(settings, clock or Clock(), create=create)
+        opened = Database(settings, clock or Clock(), create=create, read_only=read_only)
         try:
             schema.ensure(opened)
         except BaseException:

@@ -1,5 +1,9 @@
 """One file per family of telemetry: its row type and its declaration."""
 
 from metrics_store.families.declaration import Dimension, Family, Histogram
+from metrics_store.families.skills import SKILLS
 
-__all__ = ["Dimension", "Family", "Histogram"]
+#: Every family, for what goes over all of them.
+FAMILIES: tuple[Family, ...] = (SKILLS,)
+
+__all__ = ["FAMILIES", "Dimension", "Family", "Histogram"]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from metrics_store import clock
 from metrics_store.clock import Clock
-from metrics_store.connection import at_most
+from metrics_store.waiting import at_most
 from metrics_store.errors import MetricsStoreError
 from metrics_store.legacy import calls, spill
 from metrics_store.legacy.calls import Call, Home

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from metrics_store import clock
-from metrics_store.connection import at_most
+from metrics_store.waiting import at_most
 from metrics_store.errors import LegacyLocked, MetricsStoreError
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection

@@ -18,7 +18,7 @@ from typing import Literal, TypeVar
 from metrics_store import clock, liveness, rows
 from metrics_store.clock import Clock
 from metrics_store.closing import Closing
-from metrics_store.connection import at_most
+from metrics_store.waiting import at_most
 from metrics_store.errors import (
     AlreadyEnded,
     InvalidValue,

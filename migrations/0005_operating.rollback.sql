@@ -1,0 +1,2 @@
+DROP TABLE slow_call;
+DELETE FROM store_property WHERE name IN ('store_id', 'generation');
