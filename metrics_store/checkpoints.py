@@ -6,13 +6,15 @@ no commit can reset the log under it (the "WAL-reset bug" of SQLite up to 3.51.2
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 from metrics_store import pragmas, sqlite
 from metrics_store.sqlite import Connection
 
+_IO_ERROR = 10
 #: Commits between two looks at the log; a look costs 5 to 8 us.
 _LOOK_EVERY = 16
+#: A log this many times its due size is made to begin anew, for which readers of it are waited for,
+#: this long, while nobody writes.
+_TOO_LONG, _READERS_MS = 8, 50
 #: From here on SQLite says how long the log is without folding anything.
 _CAN_LOOK = sqlite.version_info >= (3, 51, 0)
 
@@ -44,22 +46,27 @@ class Checkpoints:
         """The connection it has open."""
         return self._connection
 
-    def after_commit(self, writer: Connection, rows: int = 1) -> None:
+    def after_commit(self, writer: Connection, rows: int = 1) -> bool:
         """Run a checkpoint if one is due. The caller holds this process's write lock.
 
-        A checkpoint that fails loses nothing: the records are in the log, and a lasting fault
-        shows at the next commit.
+        A checkpoint that fails loses nothing: the records are in the log.
 
         Args:
             rows: how many rows the commit added, about.
+
+        Returns:
+            False if the disk failed in it.
         """
         self._commits += 1 if rows < 100 else _LOOK_EVERY
         if self._commits < _LOOK_EVERY:
-            return
+            return True
         self._commits = 0
-        with suppress(sqlite.Error):
+        try:
             if self._is_due(writer):
                 self._run(writer)
+        except sqlite.Error as error:
+            return sqlite.code(error) != _IO_ERROR
+        return True
 
     def _is_due(self, writer: Connection) -> bool:
         if _CAN_LOOK:
@@ -71,6 +78,47 @@ class Checkpoints:
         return self._looks >= self._looks_needed
 
     def _run(self, writer: Connection) -> None:
+        frames, folded = self.fold(writer)
+        if frames >= self._limit * _TOO_LONG and folded == frames:
+            # One reader after the other, each within the log, would keep it growing for ever.
+            self.restart(_READERS_MS)
+        self._kept_back = 0 if folded >= frames else frames
+        # Without a look: frames per look so far tell how many looks make a full log.
+        self._looks_needed = max(1, self._limit * max(self._looks, 1) // max(frames, 1))
+        self._looks = 0
+
+    def fold(self, writer: Connection) -> tuple[int, int]:
+        """Fold back what no reader still needs; gives the frames of the log, and those folded.
+
+        Raises:
+            sqlite.Error: busy means that another process writes; it looks after the log too.
+        """
+        writer.execute("BEGIN IMMEDIATE")
+        try:
+            _, frames, folded = self._own().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        finally:
+            writer.execute("ROLLBACK")
+        return frames, folded
+
+    def restart(self, patience_ms: int, *, truncate: bool = False) -> bool:
+        """Make the next commit begin the log anew; False if a reader or writer was in the way.
+
+        SQLite takes the write lock for it by itself.
+
+        Args:
+            patience_ms: how long to wait for writers, and for readers of the log.
+            truncate: and make its file empty at once.
+        """
+        connection = self._own()
+        connection.execute(f"PRAGMA busy_timeout = {patience_ms:d}")
+        try:
+            kind = "TRUNCATE" if truncate else "RESTART"
+            busy, _, _ = connection.execute(f"PRAGMA wal_checkpoint({kind})").fetchone()
+        finally:
+            connection.execute("PRAGMA busy_timeout = 0")
+        return not busy
+
+    def _own(self) -> Connection:
         if self._connection is None:
             connection = sqlite.connect(self._path)
             try:
@@ -79,18 +127,7 @@ class Checkpoints:
                 connection.close()
                 raise
             self._connection = connection
-        # Busy means that another process writes: it looks after the log too.
-        writer.execute("BEGIN IMMEDIATE")
-        try:
-            _, frames, folded = self._connection.execute(
-                "PRAGMA wal_checkpoint(PASSIVE)"
-            ).fetchone()
-        finally:
-            writer.execute("ROLLBACK")
-        self._kept_back = 0 if folded >= frames else frames
-        # Without a look: frames per look so far tell how many looks make a full log.
-        self._looks_needed = max(1, self._limit * max(self._looks, 1) // max(frames, 1))
-        self._looks = 0
+        return self._connection
 
     def close(self) -> None:
         """Close its connection; the next checkpoint opens one."""

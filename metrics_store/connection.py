@@ -14,12 +14,15 @@ from typing import TypeVar
 from metrics_store import forking, location, opening, sqlite
 from metrics_store.clock import Clock
 from metrics_store.errors import (
+    CorruptStore,
     ForkedInUse,
+    MetricsStoreError,
     ReadError,
     SchemaError,
     SchemaNewer,
     StoreClosed,
     StoreNotWritable,
+    WriteError,
 )
 from metrics_store.readers import Kind, Readers
 from metrics_store.settings import Settings
@@ -192,10 +195,43 @@ class Database:
 
         return self._written(statement)
 
-    def _written(self, work: Callable[[Connection, int], T], rows: int = 1) -> T:
+    def require_writable(self) -> None:
+        """Refuse a store that was opened for reading only.
+
+        Raises:
+            StoreNotWritable: it was.
+        """
         self._own()
         if self.read_only:
             raise StoreNotWritable(f"{self.path} was opened for reading only")
+
+    def run_alone(self, sql: str) -> None:
+        """Run a statement to its end that makes a transaction of its own, such as VACUUM.
+
+        Raises:
+            As :meth:`write`.
+        """
+
+        def statement(connection: Connection, deadline: int) -> None:
+            # Not execute(): up to Python 3.11 that stops after the first page of a vacuum.
+            self.waiting.patiently(lambda: connection.executescript(sql), deadline)
+
+        self._written(statement)
+
+    def checkpoint(self, *, truncate: bool = False) -> tuple[int, int, bool]:
+        """Fold the write-ahead log back into the store; see :meth:`Writer.checkpoint`.
+
+        Raises:
+            StoreBusy: another process wrote all the time.
+        """
+        self.require_writable()
+        try:
+            return self._writer.checkpoint(truncate=truncate)
+        except sqlite.Error as error:
+            raise self._translated(error) from error
+
+    def _written(self, work: Callable[[Connection, int], T], rows: int = 1) -> T:
+        self.require_writable()
         started, waited = self.clock.monotonic_us(), self.waiting.waited_us()
         try:
             return self._writer.run(work, rows)
@@ -228,9 +264,17 @@ class Database:
             return SchemaNewer(detail)
         return SchemaError(detail, hint="It was rolled back meanwhile: open the store again.")
 
+    def refused(self) -> MetricsStoreError:
+        """The error for a statement that changed nothing, for the schema is another one."""
+        try:
+            with self.read(check_schema=False) as connection:
+                return self.refusal(connection.execute("PRAGMA user_version").fetchone()[0])
+        except MetricsStoreError as error:
+            return WriteError(f"{self.path}: its schema was changed: {error}")
+
     def _time(self, started_us: int, waited_us: int = 0) -> None:
         took = self.clock.monotonic_us() - started_us
-        if took >= self._slow.limit_us:
+        if took >= self._slow.limit_us and self.schema_version:  # not while the tables are made
             self._slow.note(took, waited_us)
             if not self._readers.in_view():
                 self._note_slow_calls()
@@ -269,6 +313,13 @@ class Database:
                 yield connection
         except sqlite.Error as error:
             raise sqlite.translated(error, writing=False, where=self.path) from error
+        except MetricsStoreError:
+            raise
+        except (KeyError, ValueError, TypeError) as error:
+            raise CorruptStore(
+                f"{self.path}: what is stored makes no sense: {error!r}",
+                hint="See metrics-store check --deep; if it finds nothing, please report this.",
+            ) from error
         if self._is_changed():
             raise ReadError(f"{self.path} was written meanwhile", hint="Read it again.")
         if new:

@@ -7,11 +7,21 @@ import os
 import shutil
 import struct
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
+from typing import TypedDict
 
 from metrics_store import clock, pragmas, sqlite, write_ahead_log
-from metrics_store.errors import LogLost, StoreBusy, StoreNotWritable
+from metrics_store.errors import (
+    CorruptStore,
+    DiskFailed,
+    DiskFull,
+    LogLost,
+    OutcomeUnknown,
+    StoreBusy,
+    StoreNotWritable,
+)
 from metrics_store.replacing import replace_text
 from metrics_store.settings import Settings
 from metrics_store.sqlite import Connection
@@ -20,11 +30,21 @@ from metrics_store.write_ahead_log import Committed, State
 
 #: Who has a store open holds a lock on this byte of its -shm (sqlite.org/walformat.html §2.3).
 _ATTACHED = 128
+_INDEX_BYTES = 64 * 1024
 #: Linux tells whether a lock could be had without taking it (struct flock, 64 bits).
 _CAN_ASK = sys.platform == "linux" and sys.maxsize > 2**32
 #: Since then SQLite tells how many frames it can read without folding them.
 _TELLS_FRAMES = sqlite.version_info >= (3, 51, 0)
-_CANNOT_OPEN = 14
+#: SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN: no index of the log can be made here.
+_NO_INDEX = (8, 10, 14)
+
+
+class Way(TypedDict, total=False):
+    """How to connect."""
+
+    read_only: bool
+    immutable: bool
+    alone: bool
 
 
 def writer(path: str, settings: Settings, patience: Patience, deadline: int) -> Connection:
@@ -38,13 +58,13 @@ def writer(path: str, settings: Settings, patience: Patience, deadline: int) -> 
     try:
         connection = sqlite.connect(path)
     except sqlite.Error as error:
-        raise sqlite.translated(error, writing=True, where=path) from error
+        raise _failed(path, error) from error
     try:
         patience.patiently(lambda: pragmas.for_writing(connection, settings, path), deadline)
         _same_log(connection, path, committed)
-    except sqlite.Error as error:
+    except (sqlite.Error, UnicodeDecodeError) as error:
         connection.close()
-        raise sqlite.translated(error, writing=True, where=path) from error
+        raise _failed(path, error) from error
     except BaseException:
         # A file that is not ours is left as it was: closing would fold its log back.
         sqlite.close_untouched(connection, path)
@@ -77,23 +97,45 @@ def only_reader(path: str, settings: Settings, patience: Patience) -> tuple[Conn
         LogLost, StoreNotWritable, OpenError: it cannot be read.
     """
     _whole_log(path)
-    for immutable in (False, True):
+    refused: Exception | None = None
+    for way in _ways(path):
+        connection = None
         try:
-            connection = sqlite.connect(path, read_only=True, immutable=immutable)
-            try:
-                patience.patiently(
-                    partial(_recognised, connection, settings, path), patience.deadline()
-                )
-            except BaseException:
+            connection = sqlite.connect(path, **way)
+            patience.patiently(
+                partial(_recognised, connection, settings, path), patience.deadline()
+            )
+        except BaseException as error:
+            if connection is not None:
                 connection.close()
+            if not isinstance(error, sqlite.Error):
                 raise
-        except sqlite.Error as error:
-            alone = not os.path.exists(f"{path}-wal") or not os.path.getsize(f"{path}-wal")
-            if immutable or sqlite.code(error) not in (8, _CANNOT_OPEN) or not alone:
+            if sqlite.code(error) not in _NO_INDEX:
                 raise _unreadable(path, error) from error
+            refused = refused or error
         else:
-            return connection, immutable
-    raise AssertionError("the second attempt returns or raises")
+            return connection, way != _WITH_LOCKS
+    raise _unreadable(path, refused) from refused
+
+
+_WITH_LOCKS: Way = {"read_only": True}
+
+
+def _ways(path: str) -> Iterator[Way]:
+    """The ways to read a store that is not to be written, the best first."""
+    # Who may not write the store should not be the one to make its -shm, which its owner could
+    # then not write.
+    if os.path.exists(f"{path}-shm") or os.access(path, os.W_OK):
+        yield _WITH_LOCKS
+    with sqlite.without_connection(path) as alone:
+        # A lock on the -shm shows who has it open; without a -shm nobody has.
+        if not alone or is_attached(path):
+            return
+        try:
+            committed = write_ahead_log.examine(path).found
+        except OSError:
+            return  # there is a log that this user may not read
+    yield {"alone": True} if committed else {"immutable": True}
 
 
 def fingerprint(path: str) -> tuple[int, ...]:
@@ -155,8 +197,8 @@ def marker(path: str) -> str:
 
 def _whole_log(path: str) -> Committed | None:
     with sqlite.without_connection(path) as alone:
-        if os.path.exists(marker(path)):
-            raise LogLost(f"{path}: {_told(path)}")
+        if os.path.exists(marker(path)) and not (alone and _is_back(path)):
+            raise LogLost(f"{path}: {_noted(path)[0]}")
         if not alone:
             return None
         committed, state = write_ahead_log.evidence(path)
@@ -183,16 +225,41 @@ def _same_log(connection: Connection, path: str, committed: Committed | None) ->
 
 def _lost(path: str, state: State) -> LogLost:
     with suppress(OSError):  # where nothing can be written the next open sees the same
-        replace_text(marker(path), json.dumps({"kind": state.kind, "detail": state.detail}) + "\n")
+        note = {"kind": state.kind, "detail": state.detail, "expected": state.expected}
+        replace_text(marker(path), json.dumps(note) + "\n")
     return LogLost(f"{path}: {state.detail}")
 
 
-def _told(path: str) -> str:
+def _noted(path: str) -> tuple[str, int]:
+    """What was noted when the log was found lost: the words, and the frames it should have."""
     try:
         with open(marker(path), encoding="utf-8", errors="replace") as file:
-            return str(json.loads(file.read(10_000))["detail"])
+            note = json.loads(file.read(10_000))
+        return str(note["detail"]), int(note["expected"])
     except (OSError, ValueError, TypeError, KeyError):
-        return f"see {marker(path)}"
+        return f"see {marker(path)}", sys.maxsize
+
+
+def _is_back(path: str) -> bool:
+    """Whether somebody has put the log back; then the note goes."""
+    state = write_ahead_log.examine(path)
+    if state.kind != "whole" or (state.expected or 0) < _noted(path)[1]:
+        return False
+    os.unlink(marker(path))
+    return True
+
+
+def _failed(path: str, error: Exception) -> Exception:
+    if isinstance(error, UnicodeDecodeError):
+        return CorruptStore(f"{path}: its schema is no text")
+    told = sqlite.translated(error, writing=True, where=path)
+    if not isinstance(told, OutcomeUnknown):
+        return told
+    # The index of the log could not be made; prepared statements do not say why.
+    with suppress(OSError):
+        if shutil.disk_usage(os.path.dirname(path)).free < _INDEX_BYTES:
+            return DiskFull(path)
+    return DiskFailed(f"{path}: {error}")
 
 
 def _recognised(connection: Connection, settings: Settings, path: str) -> None:
@@ -200,8 +267,12 @@ def _recognised(connection: Connection, settings: Settings, path: str) -> None:
     pragmas.for_reading(connection, settings)
 
 
-def _unreadable(path: str, error: Exception) -> Exception:
-    if sqlite.code(error) in (8, _CANNOT_OPEN) and os.path.exists(f"{path}-wal"):
+def _unreadable(path: str, error: Exception | None) -> Exception:
+    if error is None:
+        raise AssertionError("every way that failed has an error")
+    if not os.access(path, os.R_OK):
+        return StoreNotWritable(f"{path}: this user may not read it")
+    if sqlite.code(error) in (8, 14) and os.path.exists(f"{path}-wal"):
         return StoreNotWritable(
             f"{path}: it has a write-ahead log, and this user may not use its -shm",
             hint="Read it as its owner, or ask for write permission in its directory.",
@@ -217,8 +288,10 @@ def is_attached(path: str) -> bool:
 
     try:
         handle = os.open(f"{path}-shm", os.O_RDONLY if _CAN_ASK else os.O_RDWR)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True  # it cannot be told
     try:
         if _CAN_ASK:
             asked = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, _ATTACHED, 1, 0)

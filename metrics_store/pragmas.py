@@ -33,7 +33,7 @@ def for_writing(connection: Connection, settings: Settings, where: str) -> None:
     # Checkpoints are ours, under the write lock: see Database._checkpoint.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     # A WAL that once grew gives its space back when it is reset.
-    connection.execute(f"PRAGMA journal_size_limit = {64 * _KIB_PER_MIB * 1024}")
+    connection.execute(f"PRAGMA journal_size_limit = {16 * _KIB_PER_MIB * 1024}")
     # INSERT OR REPLACE must meet the trigger that forbids deleting from a log.
     connection.execute("PRAGMA recursive_triggers = ON")
     _for_all(connection, settings)
@@ -53,6 +53,7 @@ def for_checkpoints(connection: Connection) -> None:
     """Make a connection fit for checkpoints only."""
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute(f"PRAGMA journal_size_limit = {16 * _KIB_PER_MIB * 1024}")
 
 
 def recognise(connection: Connection, where: str) -> None:

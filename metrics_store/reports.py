@@ -246,12 +246,18 @@ class Reports:
                 connection.set_authorizer(None)
 
 
-def _count(limit: int) -> int:
-    if limit < 1:
-        raise InvalidQuery(f"limit {limit}", hint="It is 1 or more.")
+def _count(limit: object) -> int:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise InvalidQuery(f"limit {limit!r:.80}", hint="It is a whole number, 1 or more.")
     return min(limit, 1 << 31)
 
 
-def _is_text(text: str) -> bool:
-    """Whether a text can be in the store at all: half a character cannot, so it is not found."""
+def _is_text(text: object) -> bool:
+    """Whether a text can be in the store at all: half a character cannot, so it is not found.
+
+    Raises:
+        InvalidQuery: it is no text.
+    """
+    if not isinstance(text, str):
+        raise InvalidQuery(f"{text!r:.80} is a {type(text).__name__}", hint="Give a text.")
     return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)

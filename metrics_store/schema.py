@@ -279,12 +279,22 @@ def copy_database(database: Database, target: Path) -> None:
 
 def _fill(copy: Connection, database: Database) -> None:
     with database.read(check_schema=False) as connection:
-        connection.backup(copy, pages=-1)
+        try:
+            connection.backup(copy, pages=-1)
+        except sqlite.Error as error:
+            raise _not_copied(database, error) from error
     verdict = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if verdict != "ok":
         raise CorruptStore(f"{database.path}: {verdict}")
     # One file, that needs no -wal beside it.
     copy.execute("PRAGMA journal_mode = DELETE")
+
+
+def _not_copied(database: Database, error: Exception) -> Exception:
+    detail = f"a copy of {database.path}: {error}"
+    if sqlite.code(error) in (10, 13):
+        return NoSpace(detail, hint="Free some space, then try again.")
+    return StoreNotWritable(detail)
 
 
 def _stamp(connection: Connection, reached: int) -> None:

@@ -91,7 +91,7 @@ def _from_toml(config: str | os.PathLike[str] | None) -> dict[str, object]:
     try:
         with path.open("rb") as file:
             table = tomllib.load(file)
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:  # not TOML, or not even UTF-8
         raise InvalidSetting(
             f"{path}: {error}", hint="Mend the TOML file or unset METRICS_STORE_CONFIG."
         ) from error

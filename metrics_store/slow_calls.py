@@ -11,7 +11,9 @@ from typing import NamedTuple
 from metrics_store import clock, liveness
 from metrics_store.clock import Clock
 
-_log = logging.getLogger("metrics_store")
+_log = logging.getLogger("metrics_store.slow")
+# A host that has not set up logging does not want to see it: `metrics-store health` tells too.
+_log.addHandler(logging.NullHandler())
 
 #: The call is named for the outermost method of these that is running.
 _PUBLIC = frozenset(

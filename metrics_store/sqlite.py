@@ -116,20 +116,25 @@ def connect(
             cached_statements=256,
             factory=_Known,
         )
-        if len(_known) > 100:
-            for file in [file for file, connections in _known.items() if not connections]:
-                del _known[file]
-        with suppress(OSError):  # it is gone already
-            _known.setdefault(_file_of(path), WeakSet()).add(connection)
+        if not (immutable or alone):  # those take no locks
+            _remember(path, connection)
     if alone:
         # The index of the log is then kept in memory.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection
 
 
+def _remember(path: str, connection: Connection) -> None:
+    if len(_known) > 100:
+        for file in [file for file, connections in _known.items() if not connections]:
+            del _known[file]
+    with suppress(OSError):  # it is gone already
+        _known.setdefault(_file_of(path), WeakSet()).add(connection)
+
+
 @contextmanager
 def without_connection(path: str) -> Iterator[bool]:
-    """For the block no connection to a database is made; it gets whether there is none yet.
+    """For the block no connection to a database is made; it gets whether none holds locks yet.
 
     Then alone may the database's files be opened and closed: that drops every lock that this
     process has on them.
@@ -181,7 +186,7 @@ def close_untouched(connection: Connection, path: str) -> None:
         last = connect(path, read_only=True)
         last.execute("BEGIN")
         last.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    except Error:
+    except (Error, UnicodeDecodeError):
         pass  # not a database at all: nothing there to fold
     finally:
         connection.close()
@@ -203,6 +208,10 @@ def is_busy(error: BaseException) -> bool:
     return code(error) in (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
 
 
+#: SQLITE_IOERR_SHMSIZE: the index of the log could not be made.
+_NO_ROOM_FOR_SHM = 4874
+
+
 def translated(
     error: Exception, *, writing: bool, where: str, waited: float = 0.0
 ) -> MetricsStoreError:
@@ -215,6 +224,8 @@ def translated(
         waited: seconds that were spent waiting for a lock.
     """
     detail = f"{where}: {error}"
+    if getattr(error, "sqlite_errorcode", 0) == _NO_ROOM_FOR_SHM:
+        return DiskFull(where)
     match code(error):  # the numbers are at sqlite.org/rescode.html
         case 5 | 6:
             return StoreBusy(f"{where}: waited {waited:.1f} s")

@@ -45,19 +45,19 @@ class _Sum:
             self.most = most if self.most is None else max(self.most, most)
 
 
-def zone_named(name: str | None) -> tzinfo:
+def zone_named(name: object) -> tzinfo:
     """The zone of a name such as ``Europe/Berlin``; UTC for None.
 
     Raises:
         InvalidQuery: there is no such zone.
     """
-    if name is None or name.upper() == "UTC":
+    if name is None or (isinstance(name, str) and name.upper() == "UTC"):
         return UTC
     try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        return ZoneInfo(name)  # type: ignore[arg-type]
+    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError, AttributeError) as error:
         raise InvalidQuery(
-            f"no time zone {name!r}", hint="Use a name such as Europe/Berlin or UTC."
+            f"no time zone {name!r:.80}", hint="Use a name such as Europe/Berlin or UTC."
         ) from error
 
 
@@ -98,10 +98,10 @@ def of_skill(
     ]
 
 
-def daily_counts(connection: Connection, now_us: int, days: int) -> dict[str, list[int]]:
+def daily_counts(connection: Connection, now_us: int, days: object) -> dict[str, list[int]]:
     """Invocations of every skill per UTC day, the last one being now's."""
-    if not 1 <= days <= MAX_BUCKETS:
-        raise InvalidQuery(f"{days} days", hint=f"It is 1 to {MAX_BUCKETS:,}.")
+    if not isinstance(days, int) or not 1 <= days <= MAX_BUCKETS:
+        raise InvalidQuery(f"{days!r:.80} days", hint=f"It is 1 to {MAX_BUCKETS:,}.")
     today = clock.to_datetime(now_us).date().toordinal()
     wanted = [
         date.fromordinal(max(1, today - back)).isoformat() for back in range(days - 1, -1, -1)

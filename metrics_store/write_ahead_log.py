@@ -42,8 +42,9 @@ class State:
         expected: frames that had been committed, of which the store's own file has none yet;
             None if nothing tells.
         found: frames that can be read.
-        certain: an index of the same boot says so; else the log itself, and what is lost may be
-            what a power cut kept from being acknowledged.
+        certain: an index of the same boot says so. Else the log itself does, and what cannot be
+            read may be what a power cut or a kill kept from being acknowledged: the rest of a
+            transaction that was never ended looks the same.
         detail: what is wrong, in words.
     """
 
@@ -98,8 +99,20 @@ def examine(path: str) -> State:
     """Read the whole log, checksums and all; the caller has no connection. Some 25 ms a MiB.
 
     Args:
-        path: the database.
+        path: the database. Others may write it: what two looks in a row agree on is so.
     """
+    before = None
+    for _ in range(_LOOKS):
+        state = _examined(path)
+        if state is not None and (state == before or not state.is_lost):
+            return state
+        before = state
+        time.sleep(_PAUSE)
+    return State("unknown", detail="it is being written all the time")
+
+
+def _examined(path: str) -> State | None:
+    """What one look gives; None if the log was begun anew meanwhile."""
     committed, state = evidence(path)
     try:
         with open(f"{path}-wal", "rb") as file:
@@ -108,6 +121,9 @@ def examine(path: str) -> State:
             if log is None:
                 return state or State("damaged" if header.strip(b"\0") else "none")
             found, beyond = _scan(log, _frames(file, log.frame))
+            file.seek(0)
+            if file.read(_WAL_HEADER) != header:
+                return None
     except FileNotFoundError:
         return state or State("none")
     if state is not None:
@@ -118,7 +134,7 @@ def examine(path: str) -> State:
             return State("whole", expected, found)  # all of it is in the store's own file
         detail = f"{expected:,} frames were committed, {found:,} can be read"
         return State("damaged", expected, found, True, detail)
-    if beyond:
+    if beyond and expected is None:
         detail = f"frame {found + 1:,} is damaged; after it {beyond:,} commits cannot be read"
         return State("damaged", expected, found, False, detail)
     return State("whole", expected, found)

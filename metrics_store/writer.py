@@ -11,7 +11,7 @@ from typing import TypeVar
 from metrics_store import opening, sqlite
 from metrics_store.checkpoints import Checkpoints
 from metrics_store.clock import Clock
-from metrics_store.errors import ForkedInUse, StoreBusy, StoreClosed
+from metrics_store.errors import ForkedInUse, StoreBusy, StoreClosed, WriteError
 from metrics_store.settings import Settings
 from metrics_store.slow_calls import SlowCalls
 from metrics_store.sql import query
@@ -19,6 +19,8 @@ from metrics_store.sqlite import Connection
 from metrics_store.waiting import Patience
 
 T = TypeVar("T")
+
+_IO_ERROR = 10
 
 
 class Writer:
@@ -42,6 +44,8 @@ class Writer:
         self._connection: Connection | None = None
         self._checkpoints = Checkpoints(path, round(settings.checkpoint_mb * 1024 * 1024))
         self._closed = False
+        # After an I/O error: what was written but not synced may never reach the disk.
+        self._suspect = False
 
     def open(self) -> None:
         """Open the connection, rather than at the first write.
@@ -74,12 +78,57 @@ class Writer:
             if self._closed:
                 raise StoreClosed(self._path)
             connection = self._connection or self._open(deadline)
+            if self._suspect:
+                self._begin_log_anew(deadline)
             result = self._tried(work, connection, deadline)
-            self._checkpoints.after_commit(connection, rows)
+            self._suspect = not self._checkpoints.after_commit(connection, rows)
             return result
         finally:
             self._holder = None
             self._lock.release()
+
+    def _begin_log_anew(self, deadline: int) -> None:
+        """Bring what the log has to the store's own file, so that the next commit needs none of it.
+
+        Linux drops the pages of a sync that failed: they still read well, and no later sync writes
+        them. A commit after them would be acknowledged, and lost in a power cut with all before it.
+        """
+        left = max(0, deadline - self._clock.monotonic_us()) // 1000
+        try:
+            done = self._checkpoints.restart(left, truncate=True)
+        except sqlite.Error as error:
+            raise WriteError(
+                f"{self._path}: the disk failed before, and does so still: {error}",
+                hint="Look at the disk (dmesg); what was acknowledged before can be read.",
+            ) from error
+        if not done:
+            raise StoreBusy(
+                f"{self._path}: a reader or writer was in the way",
+                hint="After an error of the disk the log has to begin anew; try again.",
+            )
+        self._suspect = False
+
+    def checkpoint(self, *, truncate: bool = False) -> tuple[int, int, bool]:
+        """Fold the log back into the store.
+
+        Args:
+            truncate: and make its file empty, for which readers of it are waited for.
+
+        Returns:
+            The frames of the log, those folded back, and whether its file was made empty.
+
+        Raises:
+            As :meth:`run`.
+        """
+
+        def work(connection: Connection, deadline: int) -> tuple[int, int, bool]:
+            frames, folded = self._patience.patiently(
+                lambda: self._checkpoints.fold(connection), deadline
+            )
+            left = max(0, deadline - self._clock.monotonic_us()) // 1000
+            return frames, folded, truncate and self._checkpoints.restart(left, truncate=True)
+
+        return self.run(work, 0)
 
     def _tried(self, work: Callable[[Connection, int], T], connection: Connection, by: int) -> T:
         for again in (True, False):
@@ -114,7 +163,8 @@ class Writer:
         if connection.in_transaction:
             with suppress(sqlite.Error):
                 connection.execute("ROLLBACK")
-        if sqlite.code(error) in (10, 11) or connection.in_transaction:
+        self._suspect = self._suspect or sqlite.code(error) == _IO_ERROR
+        if sqlite.code(error) in (_IO_ERROR, 11) or connection.in_transaction:
             # After an I/O error the page cache and the log's index cannot be trusted: start anew.
             connection.close()
             self._connection = None

@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(\d{4})_(\w+)")
 
 
+class _Silent(sqlite.binding.Cursor):  # type: ignore[misc, name-defined]
+    """A cursor that returns nothing: yoyo would print it to standard output, which is the host's.
+
+    (SQLite describes a result of ALTER TABLE ADD COLUMN with a CHECK.)
+    """
+
+    description = None
+
+
 class Backend(SQLiteBackend):  # type: ignore[misc]
     """yoyo's view of a connection that is already in a transaction of ours."""
 
@@ -38,6 +47,10 @@ class Backend(SQLiteBackend):  # type: ignore[misc]
         # Steps then run in savepoints inside our transaction; yoyo never begins nor commits one.
         self._in_transaction = True
         self.has_transactional_ddl = True
+
+    def cursor(self) -> object:
+        """A cursor for a step."""
+        return self._connection.cursor(_Silent)
 
     @property
     def driver(self) -> ModuleType:

@@ -179,13 +179,15 @@ store.record_invocation("deploy", invocation_id="first")
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
 acknowledged, refused = ["first"], []
-for n in range(60):
+text = {"note": "x" * 3000}  # a log that cannot grow begins anew, as long as the store itself can
+for n in range(120):
     try:
-        acknowledged.append(store.record_invocation("deploy", invocation_id=str(n)))
+        done = store.record_invocation("deploy", invocation_id=str(n), attributes=text)
+        acknowledged.append(done)
     except WriteError as error:
         refused.append(error)
         assert error.hint, error
-assert refused and acknowledged
+assert refused and len(acknowledged) > 10, (refused, acknowledged)
 assert store.get_invocation("first")  # reading goes on
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 store.record_invocation("deploy", invocation_id="last")

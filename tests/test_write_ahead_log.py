@@ -125,8 +125,9 @@ def test_a_log_that_is_put_back_before_anybody_went_on_brings_everything_back(
     wal(crashed).unlink()
     with pytest.raises(LogLost):
         MetricsStore(crashed)
+    with pytest.raises(LogLost):
+        MetricsStore(crashed)
     wal(crashed).write_bytes(log)
-    opening.accept_loss(str(crashed), 0)
     with MetricsStore(crashed) as store:
         assert store.get_summary().total_invocations == 12
 
@@ -192,6 +193,7 @@ while time.monotonic() < end:
         with sqlite.without_connection(str(path)) as alone:
             assert alone
             assert write_ahead_log.evidence(str(path))[1] is None
+            assert not write_ahead_log.examine(str(path)).is_lost
         with MetricsStore(path, durability="normal") as store:
             store.get_summary()
         looks += 1

@@ -94,6 +94,12 @@ class StoreNotWritable(OpenError):
     default_hint = "Look at the owner and mode of the file and of its directory."
 
 
+class DiskFailed(OpenError):
+    """The disk reported an error while the store was opened."""
+
+    default_hint = "Look at the disk (dmesg); nothing was recorded, and the file is as it was."
+
+
 class UnsafeFilesystem(OpenError):
     """The file is on a network file system, where SQLite's locks cannot be trusted."""
 
@@ -194,6 +200,8 @@ class DuplicateRecord(WriteError):
 
 class ReadError(MetricsStoreError):
     """The store could not be read."""
+
+    default_hint = "Try again; if it stays so, look at the disk (dmesg) and at the file's mode."
 
 
 class ExportFailed(ReadError):

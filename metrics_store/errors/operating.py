@@ -21,6 +21,16 @@ class BackupError(MetricsStoreError):
     """The backup could not be made."""
 
 
+class BackupNotWhole(BackupError):
+    """The copy did not pass its check, and was not kept."""
+
+    default_hint = (
+        "The store itself is damaged: see `metrics-store check`. To have a copy of it as it is: "
+        "`metrics-store backup create --as-it-is`."
+    )
+    exit_code = 1
+
+
 class BackupNotFound(UsageError):
     """There is no such backup."""
 
