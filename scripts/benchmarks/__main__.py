@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import machine
+from backing_up import backing_up
+from checking import checking
 from crowd import crowd
 from json_tracker import against_json
 from leaving import compared_reads, cutover, dual_writes
@@ -43,6 +45,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "dual-write": dual_writes,
     "compared-reads": compared_reads,
     "cutover": cutover,
+    "backup": backing_up,
+    "check": checking,
     "start-up": starting,
 }
 _WIDTHS = (58, 12, 12, 22)
