@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics_store import schema
+from metrics_store.backup import creating
 from metrics_store.errors import (
     FileChanging,
     GateNotMet,
@@ -235,7 +236,11 @@ def _back_up(operator: Operator, there: Control, copy: PrivateCopy) -> tuple[str
     folder = operator.folder("backups")
     database = folder / f"before-cutover-{moment}.db"
     file = folder / f"before-cutover-{moment}.json"
-    schema.copy_database(operator.store().database, database)
+    store = operator.store()
+    us = operator.clock.now_us()
+    schema.copy_database(store.database, database)
+    # With a manifest it can be restored like any other; that costs a check of every row.
+    creating.adopt(database, source=store.path, reason="cutover", made_us=us, clock=operator.clock)
     shutil.copyfile(copy.path, file)
     file.chmod(0o600)
     return str(database), str(file)
