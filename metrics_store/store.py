@@ -17,10 +17,13 @@ from metrics_store.errors import (
     DuplicateRecord,
     InvalidValue,
     InvocationNotFound,
+    OpenError,
     OutcomeUnknown,
+    ReadError,
 )
 from metrics_store.legacy_format import exporting
 from metrics_store.legacy_format.exporting import ExportReport
+from metrics_store.operations import Operations
 from metrics_store.reaping import Reaped
 from metrics_store.records import BatchResult, Record, Started, row_of, row_of_mapping
 from metrics_store.reports import Reports
@@ -33,7 +36,7 @@ from metrics_store.tracking import OpenInvocation, track_calls
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class MetricsStore(Closing, Reports):
+class MetricsStore(Closing, Operations, Reports):
     """The metrics store in one SQLite file, safe to use from any thread and any forked child.
 
     Args:
@@ -188,8 +191,12 @@ class MetricsStore(Closing, Reports):
         try:
             self._record(row)
         except DuplicateRecord:
-            with self._database.read() as connection:
-                found = connection.execute(query("skills.digest_of"), (row.id,)).fetchone()
+            try:
+                with self._database.read() as connection:
+                    found = connection.execute(query("skills.digest_of"), (row.id,)).fetchone()
+            except (ReadError, OpenError) as error:
+                # It is there, and perhaps the very same.
+                raise OutcomeUnknown(f"{self.path}: {error}") from error
             if found is None or found[0] != row.digest:
                 raise
         return row.id
@@ -317,16 +324,19 @@ class MetricsStore(Closing, Reports):
             self._require(self._database.write_one(statement, values))
         except DuplicateRecord:
             raise DuplicateRecord(row.id) from None
-        except OutcomeUnknown:
+        except OutcomeUnknown as unknown:
             # The row may be there in spite of the error; its id tells. Then once more.
-            with self._database.read() as connection:
-                if connection.execute(query("skills.is_ended"), (row.id,)).fetchone():
-                    return
+            try:
+                with self._database.read() as connection:
+                    if connection.execute(query("skills.is_ended"), (row.id,)).fetchone():
+                        return
+            except (ReadError, OpenError) as error:
+                raise unknown from error
             self._require(self._database.write_one(statement, values))
 
     def _require(self, changed: int) -> None:
         if changed == 0:
-            raise self._database.refusal(schema.version(self._database))
+            raise self._database.refused()
 
     def close(self) -> None:
         """Close the store, its buffers first. Closing twice does nothing."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from metrics_store.cli import exporting, invocations, legacy, recording, schema, skills
+from metrics_store.cli.lazily import Lazily
 from metrics_store.cli.options import PROGRAM, Database
 from metrics_store.errors import UsageError
 
@@ -17,6 +17,7 @@ _WrongUse: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name=PROGRAM,
+    cls=Lazily,
     help="What your skills do, how often, how long and how well, kept in one SQLite file.",
     no_args_is_help=True,
     add_completion=False,
@@ -27,13 +28,6 @@ app = typer.Typer(
     epilog="The store is --db, else METRICS_STORE_DB, else .session-buddy/skill_metrics.db here. "
     "Exit codes: 0 fine, 1 found a problem, 2 usage or gate not met, 3 error.",
 )
-app.add_typer(skills.app, name="skills")
-app.command("record")(recording.record)
-app.command("reap")(recording.reap)
-app.command("invocations")(invocations.invocations)
-app.command("export")(exporting.export)
-app.add_typer(schema.app, name="schema")
-app.add_typer(legacy.app, name="legacy")
 
 
 def version() -> str:

@@ -44,7 +44,10 @@ def legacy(db: Database = None) -> None:
 @app.command("import")
 def import_(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="The legacy JSON file; it is only read.")
+        Path,
+        typer.Argument(
+            metavar="FILE", readable=False, help="The legacy JSON file; it is only read."
+        ),
     ],
     zone: Annotated[
         str | None,

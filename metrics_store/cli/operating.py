@@ -42,7 +42,8 @@ _COMMAND = re.compile(
 )
 
 JsonFile = Annotated[
-    Path, typer.Option("--json-file", metavar="FILE", help="The legacy JSON file.")
+    Path,
+    typer.Option("--json-file", metavar="FILE", readable=False, help="The legacy JSON file."),
 ]
 Execute = Annotated[
     bool, typer.Option("--execute", help="Do it; else only say what would be done.")

@@ -188,7 +188,7 @@ def reap(
     metrics-store reap --older-than "6 hours"
     """
     screen = Screen()
-    with open_store(db) as store:
+    with open_store(db, writing=True) as store:
         reaped = store.reap(older_than, include_legacy=include_legacy)
     if json:
         keys = ("invocation_id", "skill_name", "invoked_at", "reason")

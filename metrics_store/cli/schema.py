@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from metrics_store import connection, schema
-from metrics_store.cli.options import Database, Json, say
-from metrics_store.clock import Clock
+from metrics_store import schema
+from metrics_store.cli.options import Database, Json, open_database, say
 from metrics_store.errors import SchemaError
 from metrics_store.render import figures
 from metrics_store.render.screen import Screen
 from metrics_store.render.table import Cell, Column, Table
-from metrics_store.settings import Settings
 
 _DROPPED = re.compile(r"(?im)^\s*DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(\w+)")
 
@@ -32,21 +28,11 @@ def versions(db: Database = None) -> None:
     """The versions of the store's own tables."""
 
 
-@contextmanager
-def _database(path: Path | None) -> Iterator[connection.Database]:
-    # Not a MetricsStore, which would apply what is pending while it opens.
-    database = connection.Database(Settings.load(path), Clock(), create=False)
-    try:
-        yield database
-    finally:
-        database.close()
-
-
 @app.command()
 def status(json: Json = False, db: Database = None) -> None:
     """Show which migrations are applied and which are pending."""
     screen = Screen()
-    with _database(db) as database:
+    with open_database(db, or_read_only=True) as database:
         found = schema.status(database)
         path = database.path
     if json:
@@ -70,7 +56,7 @@ def status(json: Json = False, db: Database = None) -> None:
 def apply(json: Json = False, db: Database = None) -> None:
     """Apply the pending migrations, all of them or none."""
     screen = Screen()
-    with _database(db) as database:
+    with open_database(db) as database:
         done = schema.apply(database)
     if json:
         screen.json({"applied": list(done)})
@@ -107,7 +93,7 @@ def rollback(
     metrics-store schema rollback --to 2 --execute
     """
     screen = Screen()
-    with _database(db) as database:
+    with open_database(db) as database:
         found = schema.status(database)
         target = max(0, found.version - 1) if to is None else to
         if target > found.version:
