@@ -112,9 +112,10 @@ class Document:
         return [link for link in links if not self._leads_somewhere(*link.partition("#"))]
 
     def _leads_somewhere(self, file: str, _: str, anchor: str) -> bool:
-        if not (ROOT / file).exists():
+        found = (ROOT / self.path).parent / file
+        if not found.exists():
             return False
-        target = Document(file) if file else self
+        target = Document(os.path.relpath(found, ROOT)) if file else self
         return not anchor or anchor in target.anchors()
 
     def imported(self) -> set[str]:

@@ -53,6 +53,8 @@ GLOSSARY = {
     "legacy": "legacy",
     "backup": "backups?",
     "snapshot": "snapshots?",
+    "manifest": "manifests?",
+    "generation": "generations?",
     "control": "control",
     "candidate": "candidate",
     "mismatch": "mismatch(es)?",
@@ -190,6 +192,8 @@ def test_the_settings_are_those_of_the_table_with_their_names_and_defaults() -> 
 
 
 def text_of(value: object) -> str:
+    if value is None:
+        return "NAME.backups"  # which depends on another setting
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value).replace(os.sep, "/")
@@ -240,6 +244,7 @@ def test_every_file_that_is_named_exists() -> None:
 
 def test_every_link_leads_somewhere() -> None:
     assert "](MIGRATION.md" in README
+    assert "](docs/operating.md)" in README
     assert GUIDE.dead_links() == []
 
 
