@@ -9,13 +9,13 @@ from collections.abc import Callable
 
 from metrics_store import clock
 from metrics_store.clock import Clock
-from metrics_store.waiting import at_most
 from metrics_store.errors import MetricsStoreError
 from metrics_store.legacy import calls, spill
 from metrics_store.legacy.calls import Call, Home
 from metrics_store.legacy.spill import Spilled
 from metrics_store.legacy_format.record import Refused
 from metrics_store.store import MetricsStore
+from metrics_store.waiting import at_most
 
 log = logging.getLogger("metrics_store")
 

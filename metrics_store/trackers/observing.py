@@ -13,13 +13,13 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TypeVar
 
 from metrics_store import clock
-from metrics_store.waiting import at_most
 from metrics_store.errors import LegacyLocked, MetricsStoreError
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 from metrics_store.store import MetricsStore
 from metrics_store.trackers import outcome
 from metrics_store.trackers.outcome import Kind, Outcome
+from metrics_store.waiting import at_most
 
 T = TypeVar("T")
 log = logging.getLogger("metrics_store")

@@ -18,7 +18,6 @@ from typing import Literal, TypeVar
 from metrics_store import clock, liveness, rows
 from metrics_store.clock import Clock
 from metrics_store.closing import Closing
-from metrics_store.waiting import at_most
 from metrics_store.errors import (
     AlreadyEnded,
     InvalidValue,
@@ -37,6 +36,7 @@ from metrics_store.trackers.numbers import SkillNumbers, report_of, summary_of
 from metrics_store.trackers.observing import Observer
 from metrics_store.trackers.phased_invocation import PhasedInvocation
 from metrics_store.trackers.stored import numbers_of_all, numbers_of_skill
+from metrics_store.waiting import at_most
 
 T = TypeVar("T")
 OnError = Literal["log", "raise"]
