@@ -90,6 +90,17 @@ class _Known(binding.Connection):  # type: ignore[name-defined,misc]
             connections.discard(self)
 
 
+class _NeverClosed(_Known):
+    """A connection that takes no locks, and so believes to be the last one when it is closed.
+
+    It would then delete a ``-wal`` that somebody who came meanwhile is writing to.
+    """
+
+    def close(self) -> None:
+        if self.in_transaction:
+            self.execute("ROLLBACK")
+
+
 def connect(
     path: str, *, read_only: bool = False, immutable: bool = False, alone: bool = False
 ) -> Connection:
@@ -99,7 +110,8 @@ def connect(
         path: the file; made if it is not there, unless it is to be read only.
         read_only: nothing is written to it.
         immutable: nobody else writes to it either: no lock is taken, no ``-shm`` is made.
-        alone: as immutable, but what its ``-wal`` has is read too; that has a commit.
+        alone: as immutable, but what its ``-wal`` has is read too; that has a commit. Its files
+            stay open until the process ends.
     """
     mode = "ro" if read_only else "rwc"
     if immutable:
@@ -114,11 +126,14 @@ def connect(
             isolation_level=None,
             check_same_thread=False,
             cached_statements=256,
-            factory=_Known,
+            factory=_NeverClosed if alone else _Known,
         )
         if not (immutable or alone):  # those take no locks
             _remember(path, connection)
     if alone:
+        import ctypes
+
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         # The index of the log is then kept in memory.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection

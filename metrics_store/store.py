@@ -20,6 +20,7 @@ from metrics_store.errors import (
     OpenError,
     OutcomeUnknown,
     ReadError,
+    WriteError,
 )
 from metrics_store.legacy_format import exporting
 from metrics_store.legacy_format.exporting import ExportReport
@@ -325,14 +326,15 @@ class MetricsStore(Closing, Operations, Reports):
         except DuplicateRecord:
             raise DuplicateRecord(row.id) from None
         except OutcomeUnknown as unknown:
-            # The row may be there in spite of the error; its id tells. Then once more.
             try:
+                self._database.write(lambda connection: None)  # lets the log begin anew, synced
+                # The row may be there in spite of the error; its id tells. Else once more.
                 with self._database.read() as connection:
                     if connection.execute(query("skills.is_ended"), (row.id,)).fetchone():
                         return
-            except (ReadError, OpenError) as error:
+                self._require(self._database.write_one(statement, values))
+            except (WriteError, ReadError, OpenError) as error:
                 raise unknown from error
-            self._require(self._database.write_one(statement, values))
 
     def _require(self, changed: int) -> None:
         if changed == 0:

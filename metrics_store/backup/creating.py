@@ -1,4 +1,4 @@
-"""Making a backup: copied in one step, checked in full, and only then given its name."""
+"""Making a backup: copied as of one moment, checked in full, and only then given its name."""
 
 from __future__ import annotations
 

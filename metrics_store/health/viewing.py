@@ -107,8 +107,10 @@ def _state(path: str) -> _State:
         unfit = os.path.lexists(f"{path}-journal") or not os.access(path, os.R_OK)
         if unfit or access.is_attached(path):
             return _State("shared", committed, seen)
-        # Nobody has it open: it can be read without a lock and without making a -shm.
-        return _State("alone" if _has_log(path) else "immutable", committed, seen)
+        # Nobody has it open: it can be read without a lock and without making a -shm. With a log
+        # not: a connection without locks reads it, and at its end may delete it under a writer
+        # that has come meanwhile.
+        return _State("shared" if _has_log(path) else "immutable", committed, seen)
 
 
 def _fingerprint(path: str) -> tuple[tuple[int, ...], ...]:
@@ -130,13 +132,9 @@ def _quiet_look(
     path: str, state: _State, settings: Settings, patience: Patience, work: Callable[[View], T]
 ) -> tuple[T] | None:
     """What the work gave; None if somebody came and wrote meanwhile."""
-    log: tuple[int, int] | None = (0, 0)
-    if state.how == "alone":
-        known = state.committed
-        log = None if known is None else (known.frames, known.folded)
     try:
         with _opened(path, state.how, settings, patience) as (connection, _):
-            result = work(View(connection, True, log))
+            result = work(View(connection, True, (0, 0)))
     except MetricsStoreError:
         if _fingerprint(path) == state.seen:
             raise
@@ -191,7 +189,7 @@ def _opened(
         if how == "shared":
             connection, alone = opening.only_reader(path, settings, patience)
         else:
-            connection, alone = _quiet(path, how, settings, patience), True
+            connection, alone = _quiet(path, settings, patience), True
         held.connection = connection
         try:
             yield connection, alone
@@ -205,12 +203,10 @@ def _opened(
             held.closed = True
 
 
-def _quiet(path: str, how: access.How, settings: Settings, patience: Patience) -> Connection:
+def _quiet(path: str, settings: Settings, patience: Patience) -> Connection:
     connection = None
     try:
-        connection = sqlite.connect(
-            path, read_only=True, immutable=how == "immutable", alone=how == "alone"
-        )
+        connection = sqlite.connect(path, read_only=True, immutable=True)
         pragmas.recognise(connection, path)
         pragmas.for_reading(connection, settings)
         _begin(connection, patience)

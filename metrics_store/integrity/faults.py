@@ -6,7 +6,8 @@ from metrics_store import sqlite
 
 ERROR, CORRUPT, NOT_A_DATABASE = 1, 11, 26
 #: The second: SQLite's own words quote a name of the schema, and that need not be text any more.
-FAULTS = (sqlite.Error, UnicodeDecodeError)
+#: The third: a damaged length asks for more memory than there is.
+FAULTS = (sqlite.Error, UnicodeDecodeError, MemoryError)
 
 
 def is_damage(error: BaseException) -> bool:

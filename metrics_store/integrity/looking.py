@@ -134,7 +134,8 @@ class Looking:
                 return
             case _:
                 action = KEEP
-        self.error("not_examined", f"{what}: {error}", table=table, action=action)
+        words = str(error) or "it asks for more memory than there is"
+        self.error("not_examined", f"{what}: {words}", table=table, action=action)
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ def check(looking: Looking) -> None:
         part.count = int(looking.connection.execute("PRAGMA page_count").fetchone()[0])
         if _ask(looking, said, pragma):
             for (table,) in looking.connection.execute(query("integrity.tables")).fetchall():
-                quoted = '"' + str(table).replace('"', '""') + '"'
+                quoted = '"' + str(table).replace('"', '""').replace("\0", "") + '"'
                 if _ask(looking, said, f"{pragma}({quoted})"):
                     said.broken.append(str(table))
                     _ask(looking, said, f"quick_check({quoted})")

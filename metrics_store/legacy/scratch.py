@@ -68,7 +68,10 @@ class Scratch:
         self._lasting = lasting
         if not lasting:
             self._path.unlink(missing_ok=True)
-        self._connection = sqlite.connect(str(self._path))
+        try:
+            self._connection = sqlite.connect(str(self._path))
+        except sqlite.Error as error:
+            raise sqlite.translated(error, writing=True, where=str(self._path)) from error
         try:
             self._prepare()
         except sqlite.Error as error:

@@ -63,11 +63,11 @@ class Screen:
 
     def json(self, value: object) -> None:
         """Write one JSON document."""
-        self._write(json_text(value) + "\n", ours=False)
+        self._write(json_text(value, ascii_only=self._poor) + "\n", ours=False)
 
     def json_line(self, value: object) -> None:
         """Write a JSON document on a line of its own."""
-        self._write(json_text(value, indent=None) + "\n", ours=False)
+        self._write(json_text(value, indent=None, ascii_only=self._poor) + "\n", ours=False)
 
     def heading(self, text: str, note: str = "") -> None:
         """Write an empty line and a heading, with something said beside it."""

@@ -12,7 +12,7 @@ _JOINERS = "\u200c\u200d"
 #: or breaks lines unseen, and halves of characters, which cannot be written at all.
 _UNSHOWN_IN_JSON = re.compile(
     "[\x7f-\x9f\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff]"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 
 
@@ -26,15 +26,16 @@ def visible(text: str) -> str:
     return "".join(character if _is_shown(character) else _escape(character) for character in text)
 
 
-def json_text(value: object, *, indent: int | None = 2) -> str:
+def json_text(value: object, *, indent: int | None = 2, ascii_only: bool = False) -> str:
     """A value as JSON: one document, readable letters, no character that a terminal would obey.
 
     Args:
         indent: None puts it on one line.
+        ascii_only: escape every letter that is not ASCII, for a stream that has not got it.
     """
-    text = json.dumps(value, ensure_ascii=False, indent=indent, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=ascii_only, indent=indent, allow_nan=False)
     # These stand inside strings only, where an escape means the same character.
-    return _UNSHOWN_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _UNSHOWN_IN_JSON.sub(lambda match: json.dumps(match[0])[1:-1], text)
 
 
 def _is_shown(character: str) -> bool:

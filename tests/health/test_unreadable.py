@@ -44,9 +44,9 @@ def test_a_crashed_store_is_read_with_its_log_and_left_as_it_was(
     open_store, look, tmp_path: Path
 ) -> None:
     path = crashed(open_store, tmp_path)
-    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    before = files(path.parent)
     assert look(path).metrics.invocations_total == 20
-    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+    assert files(path.parent) == before
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when it was started")

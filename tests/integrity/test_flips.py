@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "crash"))
 
 from flips import LOG, Image
 
+from metrics_store.integrity import check_file
+
 FLIPS = 40
 
 
@@ -44,3 +46,20 @@ def test_flips_anywhere_else_are_found_or_change_nothing_that_anything_else_tell
 ) -> None:
     outcomes = {flip: image.tried(flip) for flip in (image.elsewhere(rng) for _ in range(FLIPS))}
     assert [it for it in outcomes.items() if it[1][0] == "MISSED"] == []
+
+
+def test_whatever_happens_to_its_bytes_a_check_ends_with_a_report(
+    made_once: Path, tmp_path: Path, rng: random.Random
+) -> None:
+    data = made_once.read_bytes()
+    path = tmp_path / "noise.sqlite"
+    for _ in range(60):
+        noisy = bytearray(data)
+        for _ in range(rng.choice((1, 3, 20))):
+            at, length = rng.randrange(len(data)), rng.choice((1, 4, 100, 4096))
+            other = rng.randrange(len(data))
+            replacement = rng.choice((bytes(length), rng.randbytes(length), data[other:][:length]))
+            noisy[at : at + len(replacement)] = replacement
+        path.write_bytes(noisy[: rng.randrange(len(noisy))] if rng.random() < 0.1 else noisy)
+        report = check_file(path, level="deep")
+        assert all(finding.detail and finding.action for finding in report.findings)

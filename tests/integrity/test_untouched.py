@@ -30,7 +30,7 @@ store.track_invocation("cut short")
 os.kill(os.getpid(), 9)
 """
 _CHECK = """
-import encodings.ascii, json, os, sys
+import ctypes, encodings.ascii, json, os, sys
 from metrics_store.integrity import check_file
 if os.geteuid() == 0:
     # Root may write anywhere. What is imported late is imported now: it may lie out of reach.
