@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -109,7 +109,9 @@ def open_database(database: Path | None, *, or_read_only: bool = False) -> Itera
 @contextmanager
 def _backups_named(settings: Settings) -> Iterator[None]:
     """Where the store is gone but backups of it are there, say so rather than make a new one."""
-    lost = not os.path.exists(settings.database) and any(settings.backups.glob("*.db.json"))
+    lost = False
+    with suppress(OSError):
+        lost = not os.path.exists(settings.database) and any(settings.backups.glob("*.db.json"))
     try:
         yield
     except StoreNotFound as error:

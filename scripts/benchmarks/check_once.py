@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 from take_in_once import peak_kib
 
@@ -16,6 +17,7 @@ from metrics_store import Settings
 from metrics_store.clock import Clock
 from metrics_store.connection import Database
 from metrics_store.integrity import check_file
+from metrics_store.integrity.findings import Level
 from metrics_store.integrity.repairing import repair
 
 
@@ -29,7 +31,7 @@ def main() -> None:
         database.close()
         report, left = done.before, len(done.left)
     else:
-        report = check_file(path, level=level)
+        report = check_file(path, level=cast(Level, level))
         left = len(report.findings)
     outcome = {
         "rows": report.rows,

@@ -195,7 +195,7 @@ def test_a_rollback_never_restores_an_old_backup(migration: Migration) -> None:
     migration.call(migration.tracker(), "before")
     migration.to("database")
     backups = migration.operator.folder("backups")
-    (old,) = backups.glob("before-cutover-*.json")
+    (old,) = backups.glob("before-cutover-*[0-9].json")
     old.write_text(json.dumps({"invocations": [finished(workflow_path="old")], "skills": {}}))
     migration.call(migration.tracker(), "since")
     migration.rollback()
