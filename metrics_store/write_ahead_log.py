@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from typing import BinaryIO, Literal, NamedTuple
 
 _WAL_HEADER, _FRAME_HEADER = 32, 24
@@ -135,7 +136,7 @@ def _examined(path: str) -> State | None:
         detail = f"{expected:,} frames were committed, {found:,} can be read"
         return State("damaged", expected, found, True, detail)
     if beyond and expected is None:
-        detail = f"frame {found + 1:,} is damaged; after it {beyond:,} commits cannot be read"
+        detail = f"frame {found + 1:,} is damaged; from it on {beyond:,} commits cannot be read"
         return State("damaged", expected, found, False, detail)
     return State("whole", expected, found)
 
@@ -186,7 +187,7 @@ def _checksum(start: tuple[int, int], data: bytes, order: str) -> tuple[int, int
 
 
 def _scan(log: _Log, frames: Iterator[bytes]) -> tuple[int, int]:
-    """How many frames can be read, up to the last commit, and how many commits come after."""
+    """How many frames can be read, up to the last commit, and how many commits cannot."""
     checksum = log.checksum
     committed = 0
     for read, frame in enumerate(frames, 1):
@@ -195,7 +196,8 @@ def _scan(log: _Log, frames: Iterator[bytes]) -> tuple[int, int]:
             return committed, _commits(log, frames)
         checksum = _checksum(checksum, header[:8] + frame[_FRAME_HEADER:], log.order)
         if checksum != struct.unpack(">2I", header[16:24]):
-            return committed, _commits(log, frames)
+            # A kill leaves no whole frame of this log that is wrong; its own mark counts too.
+            return committed, _commits(log, chain([frame], frames))
         if header[4:8] != b"\0\0\0\0":
             committed = read
     return committed, 0
