@@ -9,14 +9,11 @@ from __future__ import annotations
 from metrics_store import pragmas, sqlite
 from metrics_store.sqlite import Connection
 
-_IO_ERROR = 10
 #: Commits between two looks at the log; a look costs 5 to 8 us.
 _LOOK_EVERY = 16
 #: A log this many times its due size is made to begin anew, for which readers of it are waited for,
 #: this long, while nobody writes.
 _TOO_LONG, _READERS_MS = 8, 50
-#: From here on SQLite says how long the log is without folding anything.
-_CAN_LOOK = sqlite.version_info >= (3, 51, 0)
 
 
 class Checkpoints:
@@ -65,11 +62,11 @@ class Checkpoints:
             if self._is_due(writer):
                 self._run(writer)
         except sqlite.Error as error:
-            return sqlite.code(error) != _IO_ERROR
+            return not sqlite.is_io_error(error)
         return True
 
     def _is_due(self, writer: Connection) -> bool:
-        if _CAN_LOOK:
+        if sqlite.tells_frames:
             _, frames, folded = writer.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
             if folded == 0 and frames < self._kept_back:
                 self._kept_back = 0  # the log has begun anew

@@ -73,7 +73,7 @@ class Database:
             self._readers = Readers(self._open_reader)
             self._writer = Writer(self.path, settings, clock, self.waiting)
             #: What a file that is read without locks looked like when it was opened.
-            self._unchanged: tuple[int, ...] | None = None
+            self._unchanged: tuple[tuple[int, ...], ...] | None = None
             if read_only:
                 self._open_reader("reader").close()
             else:
@@ -130,8 +130,8 @@ class Database:
         self._writer.release()
 
     def keep_for_ever(self) -> None:
-        """In a child that inherited it open: never close what is the parent's."""
-        forking.keep_for_ever(*self._writer.connections(), *self._readers.connections())
+        """In a child that inherited it open: to close what is the parent's would drop its locks."""
+        sqlite.keep_for_ever(*self._writer.connections(), *self._readers.connections())
 
     def _own(self) -> None:
         if self._closed:

@@ -16,7 +16,6 @@ from weakref import WeakSet
 
 from metrics_store import location
 from metrics_store.errors import ForkedInUse
-from metrics_store.sqlite import Connection
 
 
 class Forkable(Protocol):
@@ -60,15 +59,6 @@ def refuse_inherited(database: os.PathLike[str]) -> None:
         for other in list(_open)
     ):
         raise ForkedInUse(path)
-
-
-def keep_for_ever(*connections: Connection | None) -> None:
-    """Keep a parent's connections from being closed, which would drop or commit what is its own."""
-    import ctypes
-
-    for connection in connections:
-        if connection is not None:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def _before() -> None:

@@ -33,8 +33,6 @@ _ATTACHED = 128
 _INDEX_BYTES = 64 * 1024
 #: Linux tells whether a lock could be had without taking it (struct flock, 64 bits).
 _CAN_ASK = sys.platform == "linux" and sys.maxsize > 2**32
-#: Since then SQLite tells how many frames it can read without folding them.
-_TELLS_FRAMES = sqlite.version_info >= (3, 51, 0)
 #: SQLITE_READONLY, SQLITE_IOERR, SQLITE_CANTOPEN: no index of the log can be made here.
 _NO_INDEX = (8, 10, 14)
 
@@ -138,13 +136,18 @@ def _ways(path: str) -> Iterator[Way]:
     yield {"alone": True} if committed else {"immutable": True}
 
 
-def fingerprint(path: str) -> tuple[int, ...]:
-    """What changes when somebody writes a store that is read without locks."""
-    found = os.stat(path)
-    wal = 0
-    with suppress(FileNotFoundError):
-        wal = os.stat(f"{path}-wal").st_size
-    return (found.st_ino, found.st_size, found.st_mtime_ns, wal)
+def fingerprint(path: str) -> tuple[tuple[int, ...], ...]:
+    """What changes when somebody writes a database: of its file, and of its log."""
+    return tuple(_traits(name) for name in (path, f"{path}-wal"))
+
+
+def _traits(path: str) -> tuple[int, ...]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return ()
+    # Not the ctime: as root SQLite gives a log that it opens to the owner of the database.
+    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def log_state(path: str) -> State:
@@ -202,7 +205,8 @@ def _whole_log(path: str) -> Committed | None:
         if not alone:
             return None
         committed, state = write_ahead_log.evidence(path)
-        if state is None and committed and not _TELLS_FRAMES and not is_attached(path):
+        waiting = state is None and committed is not None and not committed.is_folded
+        if waiting and not sqlite.tells_frames and not is_attached(path):
             # SQLite is about to recover it, and would not say how much it had to leave.
             found = write_ahead_log.examine(path)
             state = found if found.is_lost and found.certain else None
@@ -213,7 +217,7 @@ def _whole_log(path: str) -> Committed | None:
 
 def _same_log(connection: Connection, path: str, committed: Committed | None) -> None:
     """Refuse a log of which SQLite could read less than had been committed."""
-    if committed is None or committed.frames <= committed.folded or not _TELLS_FRAMES:
+    if committed is None or committed.is_folded or not sqlite.tells_frames:
         return
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     # -1 while another process is in the midst of a checkpoint.

@@ -11,6 +11,8 @@ from metrics_store.sqlite import Connection
 APPLICATION_ID = 0x4D535452
 
 _KIB_PER_MIB = 1024
+#: A log that once grew gives its space back, down to this, when it begins anew.
+_LOG_BYTES = 16 * _KIB_PER_MIB * 1024
 
 
 def for_writing(connection: Connection, settings: Settings, where: str) -> None:
@@ -30,10 +32,9 @@ def for_writing(connection: Connection, settings: Settings, where: str) -> None:
             )
     # FULL: in a simulated power cut NORMAL lost 1,702 of 2,341 acknowledged commits, FULL none.
     connection.execute(f"PRAGMA synchronous = {settings.durability.upper()}")
-    # Checkpoints are ours, under the write lock: see Database._checkpoint.
+    # Checkpoints are ours, under the write lock: see checkpoints.py.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    # A WAL that once grew gives its space back when it is reset.
-    connection.execute(f"PRAGMA journal_size_limit = {16 * _KIB_PER_MIB * 1024}")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
     # INSERT OR REPLACE must meet the trigger that forbids deleting from a log.
     connection.execute("PRAGMA recursive_triggers = ON")
     _for_all(connection, settings)
@@ -53,7 +54,7 @@ def for_checkpoints(connection: Connection) -> None:
     """Make a connection fit for checkpoints only."""
     connection.execute("PRAGMA busy_timeout = 0")
     connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute(f"PRAGMA journal_size_limit = {16 * _KIB_PER_MIB * 1024}")
+    connection.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
 
 
 def recognise(connection: Connection, where: str) -> None:

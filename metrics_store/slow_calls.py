@@ -19,7 +19,6 @@ _log.addHandler(logging.NullHandler())
 _PUBLIC = frozenset(
     f"metrics_store.{name}" for name in ("store", "reports", "operations", "buffer", "tracking")
 )
-_INSIDE = ("metrics_store.connection", "metrics_store.slow_calls")
 #: The schema version that has the table.
 SINCE = 5
 #: Notes that wait to be written, and how often they are, at most.
@@ -81,7 +80,7 @@ class SlowCalls:
             notes, self._waiting = self._waiting, []
         return notes
 
-    def keep(self, notes: list[Note], why: object = "the store is in use") -> None:
+    def keep(self, notes: list[Note], why: Exception) -> None:
         """Keep notes that could not be written, for the next time."""
         _log.debug("slow calls are noted later: %s", why)
         with self._lock:

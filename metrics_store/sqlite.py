@@ -59,6 +59,8 @@ OperationalError: type[_standard.OperationalError] = binding.OperationalError
 IntegrityError: type[_standard.IntegrityError] = binding.IntegrityError
 
 has_wal_reset_fix: bool = version_info >= FIXED
+#: Whether wal_checkpoint(NOOP) tells how long the log is; older ones fold it for that word.
+tells_frames: bool = version_info >= (3, 51, 0)
 
 #: Raised by some versions for two statements at once.
 Warning_: type[_standard.Warning] = binding.Warning
@@ -131,12 +133,18 @@ def connect(
         if not (immutable or alone):  # those take no locks
             _remember(path, connection)
     if alone:
-        import ctypes
-
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        keep_for_ever(connection)
         # The index of the log is then kept in memory.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     return connection
+
+
+def keep_for_ever(*connections: Connection) -> None:
+    """Keep connections from ever being closed, also where nobody refers to them any more."""
+    import ctypes
+
+    for connection in connections:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
 
 
 def _remember(path: str, connection: Connection) -> None:
@@ -216,6 +224,11 @@ def _quoted(path: str) -> str:
 def code(error: BaseException) -> int:
     """The primary result code of an SQLite error, 0 if it has none."""
     return int(getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def is_io_error(error: BaseException) -> bool:
+    """Whether the disk failed."""
+    return code(error) == 10  # SQLITE_IOERR
 
 
 def is_busy(error: BaseException) -> bool:

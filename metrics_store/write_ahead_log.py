@@ -70,6 +70,11 @@ class Committed(NamedTuple):
     salts: bytes
     page_size: int
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether the store's own file has all of it, so that the log is not needed."""
+        return self.frames <= self.folded
+
 
 def evidence(path: str) -> tuple[Committed | None, State | None]:
     """What tells at little cost (50 us) that commits are lost; the caller has no connection.
@@ -82,7 +87,7 @@ def evidence(path: str) -> tuple[Committed | None, State | None]:
     """
     for _ in range(_LOOKS):
         committed = _committed(path)
-        if committed is None or committed.frames <= committed.folded:
+        if committed is None or committed.is_folded:
             return committed, None
         state = _last_frame(path, committed)
         if state is None:
@@ -131,7 +136,7 @@ def _examined(path: str) -> State | None:
         return replace(state, found=0 if state.kind == "other" else found)
     expected = committed.frames if committed and committed.salts == log.salts else None
     if committed is not None and expected is not None and found < expected:
-        if expected <= committed.folded:
+        if committed.is_folded:
             return State("whole", expected, found)  # all of it is in the store's own file
         detail = f"{expected:,} frames were committed, {found:,} can be read"
         return State("damaged", expected, found, True, detail)

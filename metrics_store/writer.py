@@ -13,14 +13,12 @@ from metrics_store.checkpoints import Checkpoints
 from metrics_store.clock import Clock
 from metrics_store.errors import ForkedInUse, StoreBusy, StoreClosed, WriteError
 from metrics_store.settings import Settings
-from metrics_store.slow_calls import SlowCalls
+from metrics_store.slow_calls import Note, SlowCalls
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 from metrics_store.waiting import Patience
 
 T = TypeVar("T")
-
-_IO_ERROR = 10
 
 
 class Writer:
@@ -93,9 +91,8 @@ class Writer:
         Linux drops the pages of a sync that failed: they still read well, and no later sync writes
         them. A commit after them would be acknowledged, and lost in a power cut with all before it.
         """
-        left = max(0, deadline - self._clock.monotonic_us()) // 1000
         try:
-            done = self._checkpoints.restart(left, truncate=True)
+            done = self._checkpoints.restart(self._left_ms(deadline), truncate=True)
         except sqlite.Error as error:
             raise WriteError(
                 f"{self._path}: the disk failed before, and does so still: {error}",
@@ -125,10 +122,13 @@ class Writer:
             frames, folded = self._patience.patiently(
                 lambda: self._checkpoints.fold(connection), deadline
             )
-            left = max(0, deadline - self._clock.monotonic_us()) // 1000
+            left = self._left_ms(deadline)
             return frames, folded, truncate and self._checkpoints.restart(left, truncate=True)
 
         return self.run(work, 0)
+
+    def _left_ms(self, deadline: int) -> int:
+        return max(0, deadline - self._clock.monotonic_us()) // 1000
 
     def _tried(self, work: Callable[[Connection, int], T], connection: Connection, by: int) -> T:
         for again in (True, False):
@@ -163,8 +163,8 @@ class Writer:
         if connection.in_transaction:
             with suppress(sqlite.Error):
                 connection.execute("ROLLBACK")
-        self._suspect = self._suspect or sqlite.code(error) == _IO_ERROR
-        if sqlite.code(error) in (_IO_ERROR, 11) or connection.in_transaction:
+        self._suspect = self._suspect or sqlite.is_io_error(error)
+        if sqlite.code(error) in (10, 11) or connection.in_transaction:
             # After an I/O error the page cache and the log's index cannot be trusted: start anew.
             connection.close()
             self._connection = None
@@ -177,14 +177,19 @@ class Writer:
             version: the schema version of this process.
             now: however short ago some were noted.
         """
-        if self._connection is None or not (notes := slow.due(now=now)):
-            return None
         if not self._lock.acquire(blocking=False):
-            return slow.keep(notes)
-        connection = self._connection
+            return
         try:
-            if self._closed or connection is None:
-                return None
+            connection = self._connection
+            if connection is not None and (notes := slow.due(now=now)):
+                self._write_down(connection, notes, slow, version)
+        finally:
+            self._lock.release()
+
+    def _write_down(
+        self, connection: Connection, notes: list[Note], slow: SlowCalls, version: int
+    ) -> None:
+        try:
             connection.execute("BEGIN IMMEDIATE")
             if connection.execute("PRAGMA user_version").fetchone()[0] == version:
                 connection.executemany(query("slow_calls.note"), notes)
@@ -193,8 +198,6 @@ class Writer:
         except sqlite.Error as error:
             self._undo(connection, error)
             slow.keep(notes, error)
-        finally:
-            self._lock.release()
 
     # Closing, and forking
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrics_store import manifest, sqlite
+from metrics_store import manifest, opening, sqlite
 from metrics_store.backup.keeping import Owner
 from metrics_store.connection import Database
 from metrics_store.errors import ReadError
@@ -54,7 +54,7 @@ def asked(settings: Settings) -> Known:
     try:
         entry = access.look(path)
         found = _asked(path, entry.how, settings)
-        if entry.how != "shared" and access.fingerprint(path) != entry.seen:
+        if entry.how != "shared" and opening.fingerprint(path) != entry.seen:
             return _asked(path, "shared", settings)  # somebody wrote meanwhile
     except sqlite.Error as error:
         raise sqlite.translated(error, writing=False, where=path) from error

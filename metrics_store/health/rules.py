@@ -199,7 +199,7 @@ _DISK = _grouped(
         "disk_days_left", "days", "below",
         Limits(warning=30, error=7, critical=2),
         sentence="At the last week's growth the disk is full in {value}, less than {threshold}.",
-        hint="Move the store or free some space; retention keeps the log short.",
+        hint="Move the store, or free some space.",
     ),
 )  # fmt: skip
 

@@ -100,7 +100,7 @@ def _state(path: str) -> _State:
         # Before it is opened by anybody: SQLite takes a log that is cut off for one that ends.
         if not free or os.path.exists(opening.marker(path)):
             return _State("shared", None, ())
-        seen = _fingerprint(path)
+        seen = opening.fingerprint(path)
         committed, lost = write_ahead_log.evidence(path)
         if lost is not None:
             raise LogLost(f"{path}: {lost.detail}")
@@ -111,14 +111,6 @@ def _state(path: str) -> _State:
         # not: a connection without locks reads it, and at its end may delete it under a writer
         # that has come meanwhile.
         return _State("shared" if _has_log(path) else "immutable", committed, seen)
-
-
-def _fingerprint(path: str) -> tuple[tuple[int, ...], ...]:
-    """Inode, size and time of the database and of its log.
-
-    Not the time of their inodes: SQLite, as root, sets the owner of a log that it opens.
-    """
-    return tuple(traits[:3] for traits in access.fingerprint(path))
 
 
 def _has_log(path: str) -> bool:
@@ -136,14 +128,14 @@ def _quiet_look(
         with _opened(path, state.how, settings, patience) as (connection, _):
             result = work(View(connection, True, (0, 0)))
     except MetricsStoreError:
-        if _fingerprint(path) == state.seen:
+        if opening.fingerprint(path) == state.seen:
             raise
         return None
-    return (result,) if _fingerprint(path) == state.seen else None
+    return (result,) if opening.fingerprint(path) == state.seen else None
 
 
 def _frames_beside(database: Database, patience: Patience) -> tuple[int, int] | None:
-    if sqlite.version_info < (3, 51, 0) or database.read_only:
+    if not sqlite.tells_frames or database.read_only:
         return None
     connection = sqlite.connect(database.path, read_only=True)
     try:
@@ -157,8 +149,7 @@ def _frames(
     connection: Connection, committed: Committed | None, patience: Patience
 ) -> tuple[int, int] | None:
     """The frames of the log, and those that were folded back; no transaction may be open."""
-    if sqlite.version_info >= (3, 51, 0):
-        # Older ones take the word for a checkpoint to run.
+    if sqlite.tells_frames:
         _first_read(connection, patience)
         _, frames, folded = connection.execute("PRAGMA wal_checkpoint(NOOP)").fetchone()
         return max(frames, 0), max(folded, 0)
@@ -239,4 +230,5 @@ class _Held:
         self.lock.release()
 
     def keep_for_ever(self) -> None:
-        forking.keep_for_ever(self.connection)
+        if self.connection is not None:
+            sqlite.keep_for_ever(self.connection)

@@ -49,7 +49,7 @@ def look(path: str) -> Entry:
         path: the database, symlinks resolved.
     """
     with sqlite.without_connection(path) as free:
-        seen = fingerprint(path)
+        seen = opening.fingerprint(path)
         if not free:
             return Entry("shared", State("unknown"), seen)
         if _has_journal(path):
@@ -60,20 +60,6 @@ def look(path: str) -> Entry:
             _, lost = write_ahead_log.evidence(path)
             return Entry("shared", lost or State("unknown"), seen)
         return Entry("alone" if log.found else "immutable", log, seen)
-
-
-def fingerprint(path: str) -> tuple[tuple[int, ...], ...]:
-    """What changes when somebody writes a database: of its file, and of its log."""
-    return tuple(_traits(name) for name in (path, f"{path}-wal"))
-
-
-def _traits(path: str) -> tuple[int, ...]:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return ()
-    # Not the ctime: as root SQLite gives a log that it opens to the owner of the database.
-    return (found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def missing_end(path: str) -> str:

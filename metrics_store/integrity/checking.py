@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from metrics_store import sqlite
+from metrics_store import opening, sqlite
 from metrics_store.clock import Clock
 from metrics_store.errors import ReadError
 from metrics_store.integrity import (
@@ -76,7 +76,7 @@ def check_file(
             return once("immutable", log_state)
         entry = access.look(found)
         report = once(entry.how, log_state or entry.log)
-        if entry.how != "shared" and access.fingerprint(found) != entry.seen:
+        if entry.how != "shared" and opening.fingerprint(found) != entry.seen:
             return once("shared", log_state or entry.log)  # somebody wrote meanwhile
     except OSError as error:
         raise ReadError(f"{found}: {error.strerror or error}") from error
