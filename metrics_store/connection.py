@@ -159,7 +159,7 @@ class Database:
         """
 
         def transaction(connection: Connection, deadline: int) -> T:
-            self.waiting.patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline)
+            self._writer.patiently(lambda: connection.execute("BEGIN IMMEDIATE"), deadline)
             if check_schema:
                 self._check_schema(connection)
             result = work(connection)
@@ -186,7 +186,7 @@ class Database:
             if relaxed:
                 connection.execute("PRAGMA synchronous = NORMAL")
             try:
-                return self.waiting.patiently(
+                return self._writer.patiently(
                     lambda: connection.execute(sql, values), deadline
                 ).rowcount
             finally:
@@ -204,6 +204,10 @@ class Database:
         self._own()
         if self.read_only:
             raise StoreNotWritable(f"{self.path} was opened for reading only")
+
+    def renew_writer(self) -> None:
+        """Let the next write open its connection anew; see :meth:`Writer.renew`."""
+        self._writer.renew()
 
     def run_alone(self, sql: str) -> None:
         """Run a statement to its end that makes a transaction of its own, such as VACUUM.

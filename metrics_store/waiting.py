@@ -54,8 +54,19 @@ class Patience:
         """Until when a call that begins now waits, in monotonic microseconds."""
         return self._clock.monotonic_us() + round(self.seconds * 1e6)
 
-    def patiently(self, attempt: Callable[[], T], deadline: int) -> T:
-        """Try until a lock is had. Short jittered waits share a contended lock most fairly."""
+    def patiently(
+        self,
+        attempt: Callable[[], T],
+        deadline: int,
+        wait: Callable[[int], bool] | None = None,
+    ) -> T:
+        """Try until a lock is had. Short jittered sleeps share a contended lock most fairly.
+
+        Args:
+            attempt: what takes the lock.
+            deadline: what :meth:`deadline` gave.
+            wait: between two tries; gets the microseconds left. False has us sleep, as None does.
+        """
         while True:
             try:
                 return attempt()
@@ -63,7 +74,8 @@ class Patience:
                 now = self._clock.monotonic_us()
                 if not sqlite.is_busy(error) or now >= deadline:
                     raise
-                self._clock.sleep(random.uniform(0.0005, 0.002))
+                if wait is None or not wait(deadline - now):
+                    self._clock.sleep(random.uniform(0.0005, 0.002))
                 self.waited(now)
 
     def waited(self, since_us: int) -> None:

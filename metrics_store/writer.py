@@ -17,6 +17,7 @@ from metrics_store.slow_calls import Note, SlowCalls
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 from metrics_store.waiting import Patience
+from metrics_store.wakeups import Wakeups
 
 T = TypeVar("T")
 
@@ -40,6 +41,7 @@ class Writer:
         self._lock = threading.Lock()
         self._holder: int | None = None
         self._connection: Connection | None = None
+        self._wakeups = Wakeups(path, clock)
         self._checkpoints = Checkpoints(path, round(settings.checkpoint_mb * 1024 * 1024))
         self._closed = False
         # After an I/O error: what was written but not synced may never reach the disk.
@@ -82,8 +84,15 @@ class Writer:
             self._suspect = not self._checkpoints.after_commit(connection, rows)
             return result
         finally:
-            self._holder = None
-            self._lock.release()
+            try:
+                self._wakeups.done()
+            finally:
+                self._holder = None
+                self._lock.release()
+
+    def patiently(self, attempt: Callable[[], T], deadline: int) -> T:
+        """Within :meth:`run`, try until the write lock is had; who lets it go wakes us."""
+        return self._patience.patiently(attempt, deadline, self._wakeups.wait)
 
     def _begin_log_anew(self, deadline: int) -> None:
         """Bring what the log has to the store's own file, so that the next commit needs none of it.
@@ -119,9 +128,7 @@ class Writer:
         """
 
         def work(connection: Connection, deadline: int) -> tuple[int, int, bool]:
-            frames, folded = self._patience.patiently(
-                lambda: self._checkpoints.fold(connection), deadline
-            )
+            frames, folded = self.patiently(lambda: self._checkpoints.fold(connection), deadline)
             left = self._left_ms(deadline)
             return frames, folded, truncate and self._checkpoints.restart(left, truncate=True)
 
@@ -183,6 +190,7 @@ class Writer:
             connection = self._connection
             if connection is not None and (notes := slow.due(now=now)):
                 self._write_down(connection, notes, slow, version)
+                self._wakeups.done()
         finally:
             self._lock.release()
 
@@ -229,6 +237,18 @@ class Writer:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+        if for_ever:
+            self._wakeups.close()
+
+    def renew(self) -> None:
+        """Open the connection anew at the next write.
+
+        pysqlite3 keeps 256 prepared statements, and once it has had so many, as migrations have,
+        each new one takes the place of the newest: a write then prepared its own anew every time,
+        1 ms instead of 0.2.
+        """
+        with self._lock:
+            self.close()
 
     def connections(self) -> list[Connection]:
         """What is open."""
