@@ -28,6 +28,22 @@ settings.register_profile(
 settings.load_profile("metrics_store")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile modules once, not anew in each of the thousands of processes that tests start.
+
+    Whoever keeps Python from writing compiled files wants none beside the sources: these go to
+    pytest's own cache. Its workers, and all that tests start, inherit where.
+    """
+    if sys.dont_write_bytecode and hasattr(config, "cache"):
+        compiled = config.cache.mkdir("compiled")
+        # What tests have copied to folders of their own is not met again.
+        for passed in compiled.glob("**/pytest-of-*"):
+            shutil.rmtree(passed, ignore_errors=True)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(compiled)
+        sys.dont_write_bytecode = False
+
+
 class Opened:
     """The databases and stores that were opened in this process during a test."""
 

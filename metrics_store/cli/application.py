@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
+from functools import cache
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from metrics_store.cli.lazily import Lazily
 from metrics_store.cli.options import PROGRAM, Database
@@ -32,6 +33,8 @@ app = typer.Typer(
 
 def version() -> str:
     """The version of the installed package."""
+    from importlib import metadata  # few ask, and it takes 18 ms
+
     try:
         return metadata.version("metrics-store")
     except metadata.PackageNotFoundError:
@@ -58,6 +61,12 @@ def root(
     """What your skills do, how often, how long and how well, kept in one SQLite file."""
 
 
+@cache
+def _application() -> TyperGroup:
+    # Made once: a host, or a test, that runs many commands in its process pays for each but once.
+    return typer.main.get_group(app)
+
+
 def run(arguments: list[str]) -> int:
     """Run one command and give its exit code.
 
@@ -67,7 +76,7 @@ def run(arguments: list[str]) -> int:
         UsageError: the command line cannot be understood.
         MetricsStoreError: as the command.
     """
-    command = typer.main.get_command(app)
+    command = _application()
     try:
         # A dry run tells how to type it again, to be done.
         with command.make_context(PROGRAM, arguments, obj=tuple(arguments)) as context:
