@@ -9,10 +9,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from metrics_store import sqlite
+from metrics_store import families, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import NoSpace
-from metrics_store.families import FAMILIES
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
@@ -167,6 +166,8 @@ def _in_steps(
         steps.append(took)
         done += step
         tell(done, free)
+        # Who waits would else lose the lock to the next step, again and again.
+        database.clock.sleep(min(took, _STEP_SECONDS))
         # As many pages as go into the time that a writer may wait.
         pages = max(8, min(2 * pages, _MOST_PAGES, round(step * _STEP_SECONDS / max(took, 1e-4))))
     return steps
@@ -228,7 +229,7 @@ def info(database: Database) -> Info:
         tables = {name for (name,) in connection.execute(query("maintenance.tables"))}
         logs = tuple(
             LogSize(family.table, *_log_size(connection, family.table))
-            for family in FAMILIES
+            for family in families.FAMILIES
             if family.table in tables
         )
         in_flight = 0

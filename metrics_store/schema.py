@@ -183,6 +183,7 @@ def apply(database: Database, directory: Path | None = None) -> tuple[str, ...]:
 
     done = database.write(work, check_schema=False)
     database.schema_version = files[-1].version
+    database.renew_writer()
     return done
 
 

@@ -30,6 +30,9 @@ class Settings:
         allow_network_filesystem: open the store even where locks cannot be trusted.
         backup_directory: where backups are put; None is ``NAME.backups`` beside the store.
         slow_ms: calls of the store that take longer, in milliseconds, are noted and logged.
+        retention: how long retention leaves rows in the logs, such as ``execution = "180 days"`` or
+            ``service = "forever"``, where that is not the family's own time; pairs of name and
+            span. ``agent_rollups`` is for the numbers of days and hours that age too.
     """
 
     database: Path = DEFAULT_DATABASE
@@ -40,6 +43,7 @@ class Settings:
     allow_network_filesystem: bool = False
     backup_directory: Path | None = None
     slow_ms: float = 1000.0
+    retention: tuple[tuple[str, str], ...] = ()
 
     @property
     def backups(self) -> Path:
@@ -129,6 +133,8 @@ def _checked(name: str, value: object) -> object:
                 return _number(value, least=0.1)
             case "allow_network_filesystem":
                 return _flag(value)
+            case "retention":
+                return _pairs(value)
             case _:
                 pass
     except (TypeError, ValueError, OverflowError) as error:
@@ -171,3 +177,15 @@ def _flag(value: object) -> bool:
             return False
         case _:
             raise ValueError("It is true or false.")
+
+
+def _pairs(value: object) -> tuple[tuple[str, str], ...]:
+    """Pairs of a TOML table, or of text such as ``execution = 180 days, service = forever``."""
+    if isinstance(value, str):
+        parts = [part.partition("=") for part in value.split(",") if part.strip()]
+        value = {name.strip(): span.strip() for name, _, span in parts}
+    if not isinstance(value, Mapping) or not all(
+        isinstance(name, str) and isinstance(span, str) and span for name, span in value.items()
+    ):
+        raise TypeError('Such as execution = "180 days", service = "forever".')
+    return tuple(value.items())

@@ -32,12 +32,13 @@ from metrics_store.rows import Duration, JsonObject, Row
 from metrics_store.settings import Durability, Settings
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
+from metrics_store.telemetry import Telemetry
 from metrics_store.tracking import OpenInvocation, track_calls
 
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class MetricsStore(Closing, Operations, Reports):
+class MetricsStore(Closing, Operations, Telemetry, Reports):
     """The metrics store in one SQLite file, safe to use from any thread and any forked child.
 
     Args:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from metrics_store import rows, sqlite
+from metrics_store import families, rows, sqlite
+from metrics_store.families import Family
 from metrics_store.families.declaration import COLUMNS
-from metrics_store.families.skills import SKILLS
 from metrics_store.pragmas import APPLICATION_ID
 from metrics_store.rows import Row
 from metrics_store.sqlite import Connection
@@ -55,27 +55,46 @@ def _problems(db: Connection) -> Iterator[str]:
     for table in ("rollup_deferred", "retention_permit"):
         if table in tables and (left := db.execute(f"SELECT * FROM {table}").fetchall()):
             yield f"{table} was left with {left}"
+    for family in families.FAMILIES:
+        if family.table in tables:
+            yield from _log_and_rollups(db, family, retired="rollup_retired" in tables)
+            yield from _digests(db, family)
+            yield from _derived(db, family)
     if "skill_invocation" in tables:
-        yield from _log_and_rollups(db)
-        yield from _digests(db)
         yield from _in_both(db)
-        yield from _search(db)
+        yield from _search(db, retired="rollup_retired" in tables)
 
 
-def _log_and_rollups(db: Connection) -> Iterator[str]:
-    scopes = ", ".join(f"'{scope}'" for scope in SKILLS.scopes())
-    kept = f"SELECT {', '.join(COLUMNS)} FROM rollup WHERE scope IN ({scopes})"
-    due = f"SELECT * FROM ({SKILLS.recomputed()})"
+def _log_and_rollups(db: Connection, family: Family, *, retired: bool) -> Iterator[str]:
+    scopes = ", ".join(f"'{scope}'" for scope in family.scopes())
+    names = ", ".join(COLUMNS)
+    kept = f"SELECT {names} FROM rollup WHERE scope IN ({scopes})"
+    due = f"SELECT * FROM ({family.recomputed()})"
+    if retired and db.execute("SELECT 1 FROM rollup_retired LIMIT 1").fetchone():
+        due = (
+            "SELECT scope, period, subject, kind, label, sum(n), sum(completed), sum(failed), "
+            "sum(measured), sum(total), min(minimum), max(maximum), min(first_at), max(last_at) "
+            f"FROM (SELECT {names} FROM rollup_retired WHERE scope IN ({scopes}) "
+            f"UNION ALL {due}) GROUP BY 1, 2, 3, 4, 5"
+        )
     for row in db.execute(f"{kept} EXCEPT {due}").fetchall():
         yield f"the rollups have what the log has not: {row}"
     for row in db.execute(f"{due} EXCEPT {kept}").fetchall():
         yield f"the log has what the rollups have not: {row}"
 
 
-def _digests(db: Connection) -> Iterator[str]:
-    for seq, *row in db.execute(f"SELECT seq, {ROW_COLUMNS} FROM skill_invocation"):
-        if rows.digest(row[:-1]) != row[-1]:
-            yield f"row {seq} is not what its digest says: {str(row)[:500]}"
+def _digests(db: Connection, family: Family) -> Iterator[str]:
+    columns = ", ".join(family.columns)
+    for seq, *row, digest in db.execute(f"SELECT seq, {columns}, digest FROM {family.table}"):
+        if rows.digest(row) != digest:
+            yield f"row {seq} of {family.table} is not what its digest says: {str(row)[:500]}"
+
+
+def _derived(db: Connection, family: Family) -> Iterator[str]:
+    for table in family.derived:
+        for one, other in ((table.kept, table.due), (table.due, table.kept)):
+            for row in db.execute(f"SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other})"):
+                yield f"{table.table} is not what the log comes to: {row}"
 
 
 def _in_both(db: Connection) -> Iterator[str]:
@@ -85,12 +104,18 @@ def _in_both(db: Connection) -> Iterator[str]:
         yield f"{name} is in flight and in the log"
 
 
-def _search(db: Connection) -> Iterator[str]:
+def _search(db: Connection, *, retired: bool) -> Iterator[str]:
     kept = "SELECT workflow_path, skill_name FROM workflow_path"
     due = (
         "SELECT DISTINCT workflow_path, skill_name FROM skill_invocation "
         "WHERE workflow_path IS NOT NULL"
     )
+    if retired:
+        due += (
+            " UNION SELECT label, subject FROM rollup_retired "
+            "WHERE scope = 'skill' AND period = '' AND kind = 'path'"
+        )
+    due = f"SELECT * FROM ({due})"
     for row in db.execute(f"{kept} EXCEPT {due}").fetchall():
         yield f"workflow_path has what the log has not: {row}"
     for row in db.execute(f"{due} EXCEPT {kept}").fetchall():

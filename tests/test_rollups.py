@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_store import MetricsStore, schema, sqlite
-from metrics_store.families.declaration import COLUMNS, Dimension, Family, Histogram
+from metrics_store.families.declaration import COLUMNS
 from metrics_store.families.skills import SKILLS
 
 Open = Callable[..., MetricsStore]
@@ -135,48 +134,3 @@ def test_retention_deletes_up_to_its_permit_only(store: MetricsStore) -> None:
     with pytest.raises(Exception, match="append-only"):
         store.database.write(delete)
     assert store.get_summary().total_invocations == 3
-
-
-def test_a_new_family_is_one_declaration(store: MetricsStore) -> None:
-    family = Family(
-        name="service",
-        table="service_call",
-        moment="row.called_at",
-        completed="row.ok",
-        failed="1 - row.ok",
-        measure="row.us",
-        dimensions=(
-            Dimension("total", subject="row.service"),
-            Dimension("tag", subject="row.service", label="item.value", each="tags"),
-        ),
-        histogram=Histogram(subject="row.service", day="substr(row.called_at, 1, 10)"),
-    )
-
-    def migrate(connection: sqlite.Connection) -> None:
-        connection.execute(
-            "CREATE TABLE service_call (seq INTEGER PRIMARY KEY, service TEXT, called_at TEXT, "
-            "ok INTEGER, us INTEGER, tags TEXT) STRICT"
-        )
-        for trigger in re.split(r"(?<=\nEND;)\n", family.triggers()):
-            connection.execute(trigger)
-
-    store.database.write(migrate)
-    rows = [("db", f"2026-03-{day:02d}T00:00:00Z", day % 2, day, '["x"]') for day in range(1, 29)]
-    insert = "INSERT INTO service_call (service, called_at, ok, us, tags) VALUES (?, ?, ?, ?, ?)"
-
-    def fill(connection: sqlite.Connection) -> None:
-        connection.executemany(insert, rows[:10])
-        connection.execute(
-            "INSERT INTO rollup_deferred SELECT 'service', max(seq) FROM service_call"
-        )
-        connection.executemany(insert, rows[10:])
-        connection.execute("DELETE FROM rollup_deferred WHERE family = 'service'")
-
-    store.database.write(fill)
-    kept = f"SELECT {', '.join(COLUMNS)} FROM rollup WHERE scope = 'service'"
-    due = f"SELECT * FROM ({family.recomputed()})"
-    assert store.query(f"{kept} EXCEPT {due}") == store.query(f"{due} EXCEPT {kept}") == []
-    assert store.query("SELECT n, completed, failed, total FROM rollup WHERE kind = 'tag'") == [
-        {"n": 28, "completed": 14, "failed": 14, "total": sum(range(1, 29))}
-    ]
-    assert family.scopes() == ("service",)

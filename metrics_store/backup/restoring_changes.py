@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import NamedTuple
 
-from metrics_store import manifest, sqlite
+from metrics_store import families, manifest, sqlite
 from metrics_store.backup.restoring_report import LogChange, Side, Staged
-from metrics_store.families import FAMILIES
 from metrics_store.families.declaration import Family
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
@@ -59,7 +58,7 @@ def compared(here: Connection, there: str) -> tuple[LogChange, ...]:
             here.execute("PRAGMA trusted_schema = OFF")
         here.execute(query("restore.attach"), (there,))
         here.execute("BEGIN")
-        return tuple(_log(here, family) for family in FAMILIES)
+        return tuple(_log(here, family) for family in families.FAMILIES)
     finally:
         here.close()
 

@@ -26,6 +26,7 @@ PLACES = {
     "analyze": "maintenance",
     "checkpoint": "maintenance",
     "info": "maintenance",
+    "retain": "retain",
     "schema": "schema",
     "legacy": "legacy",
 }

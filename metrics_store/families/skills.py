@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrics_store.families.declaration import Dimension, Family, Histogram
+from metrics_store.families.declaration import Dimension, Family, Histogram, Keep
 
 _DAY = "substr(row.invoked_at, 1, 10)"
 
@@ -51,4 +51,23 @@ SKILLS = Family(
         ),
     ),
     histogram=Histogram(subject="row.skill_name", day=_DAY),
+    columns=(
+        "id",
+        "skill_name",
+        "invoked_at",
+        "ended_at",
+        "workflow_path",
+        "session_id",
+        "project_path",
+        "outcome",
+        "duration_us",
+        "error_type",
+        "follow_up_actions",
+        "origin",
+        "attributes",
+        "legacy",
+        "schema_version",
+    ),
+    keep=Keep(remember=True),
+    fold_trigger=True,
 )

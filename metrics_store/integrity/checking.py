@@ -14,6 +14,7 @@ from metrics_store.errors import ReadError
 from metrics_store.integrity import (
     access,
     contents,
+    derived,
     expected,
     marks,
     objects,
@@ -203,16 +204,20 @@ def _derived(looking: Looking, due: Expected) -> None:
         with looking.part("bucket bounds", "bounds") as part:
             part.count = contents.bounds(looking, due)
     for family in due.families():
-        with looking.part(f"in flight: {family.name}", "invocations") as part:
-            part.count = contents.in_flight(looking, due, family)
+        if due.has(contents.inflight_table(family)):
+            with looking.part(f"in flight: {family.name}", "invocations") as part:
+                part.count = contents.in_flight(looking, due, family)
         if looking.level == "deep":
-            with looking.part(f"digests: {family.table}", "rows") as part:
+            with looking.part(f"digests: {family.table}", "rows", of_use=True) as part:
                 part.count = contents.digests(looking, due, family)
         elif family.table in looking.broken:
-            with looking.part(f"readable rows: {family.table}", "rows") as part:
+            with looking.part(f"readable rows: {family.table}", "rows", of_use=True) as part:
                 part.count = contents.readable(looking, due, family)
-        with looking.part(f"rollups: {family.name}", "numbers") as part:
+        with looking.part(f"rollups: {family.name}", "numbers", of_use=True) as part:
             part.count = rollups.compare(looking, due, family)
+        for table in family.derived:
+            with looking.part(f"derived: {table.table}", "rows", of_use=True) as part:
+                part.count = derived.compare(looking, table)
     with looking.part("rollups of no family") as part:
         part.count = rollups.strangers(looking)
     for name, content in search.indexes(due):

@@ -130,11 +130,16 @@ def digests(looking: Looking, due: Expected, family: Family) -> int:
                 "row_digest",
                 "the row is not what its digest says: somebody or the disk changed it",
                 table=family.table,
-                row=f"seq {seq}, id {content[columns.index('id')]!s:.80}",
+                row=f"seq {seq}{_named(columns, content)}",
                 action="See what the row was in the newest backup, and restore that: "
                 "a repair never touches the log.",
             )
     return count
+
+
+def _named(columns: Sequence[str], content: Sequence[Value]) -> str:
+    # Some logs make the id of their other columns.
+    return f", id {content[columns.index('id')]!s:.80}" if "id" in columns else ""
 
 
 def readable(looking: Looking, due: Expected, family: Family) -> int:

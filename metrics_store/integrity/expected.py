@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from metrics_store import schema, sqlite
-from metrics_store.families import FAMILIES, Family
+from metrics_store import families, schema, sqlite
+from metrics_store.families import Family
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
@@ -17,7 +17,7 @@ Type = Literal["table", "index", "trigger", "view"]
 
 #: Tables that hold nothing but what follows from the logs or from the migrations, or what lasts no
 #: longer than a transaction: a repair may make them anew.
-DERIVED = frozenset(
+_DERIVED = frozenset(
     {
         "rollup",
         "rollup_deferred",
@@ -27,6 +27,15 @@ DERIVED = frozenset(
         "workflow_path_fts",
     }
 )
+
+
+def is_derived(table: str) -> bool:
+    """Whether a repair may make a table anew although nothing of it is left."""
+    return table in _DERIVED or any(
+        table == other.table and other.whole
+        for family in families.FAMILIES
+        for other in family.derived
+    )
 
 
 class Object(NamedTuple):
@@ -71,7 +80,7 @@ class Expected:
 
     def families(self) -> tuple[Family, ...]:
         """The families whose log the schema has."""
-        return tuple(family for family in FAMILIES if self.has(family.table))
+        return tuple(family for family in families.FAMILIES if self.has(family.table))
 
     def content(self, table: str) -> tuple[str, ...]:
         """The columns of a log that its digest is of."""

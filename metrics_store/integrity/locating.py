@@ -10,7 +10,7 @@ from pathlib import Path
 
 from metrics_store import sqlite
 from metrics_store.integrity import objects, pagemap
-from metrics_store.integrity.expected import DERIVED
+from metrics_store.integrity.expected import is_derived
 from metrics_store.integrity.faults import FAULTS
 from metrics_store.integrity.looking import KEEP, REPAIR, Looking
 from metrics_store.integrity.pagemap import FREE_LIST, POINTER_MAP, Fault, PageMap, Tree
@@ -135,7 +135,7 @@ def _of_content(looking: Looking, said: Said, tables: dict[str, str]) -> None:
         else:
             looking.derived("index_damage", words, table=index, row=row)
     for table, words in said.tables:
-        if table in DERIVED:
+        if is_derived(table):
             looking.derived("table_content", words, table=table)
         else:
             looking.error("table_content", words, table=table)

@@ -93,8 +93,13 @@ class Looking:
         self.found.add(Finding(severity, kind, table, str(row), detail, action, repairable))
 
     @contextmanager
-    def part(self, what: str, unit: str = "") -> Iterator[Counted]:
+    def part(self, what: str, unit: str = "", *, of_use: bool = False) -> Iterator[Counted]:
         """Look at one thing; where it cannot be read, that is a finding, and the check goes on.
+
+        Args:
+            what: it is, for the report.
+            unit: of what is counted.
+            of_use: say so only if there is something: most stores use some families only.
 
         Raises:
             Error: of SQLite, if it says nothing about the database.
@@ -108,7 +113,8 @@ class Looking:
         finally:
             seconds = time.perf_counter() - began
             found = len(self.found) - before
-            self.looked_at.append(Look(what, counted.count, unit, seconds, found))
+            if counted.count or found or not of_use:
+                self.looked_at.append(Look(what, counted.count, unit, seconds, found))
 
     def not_examined(self, what: str, error: Exception, *, table: str = "") -> None:
         """Note that something could not be looked at, and why.

@@ -71,7 +71,7 @@ def high_water(looking: Looking, due: Expected, manifests: Iterable[Manifest]) -
     for known in sorted(ours, key=lambda m: (-m.position, m.made_at)):
         for mark in known.logs:
             if due.has(mark.table) and mark.last_seq:
-                _compare(looking, known, mark)
+                _compare(looking, due, known, mark)
     return len(ours)
 
 
@@ -79,9 +79,9 @@ def high_water(looking: Looking, due: Expected, manifests: Iterable[Manifest]) -
 _SINCE = 5
 
 
-def _compare(looking: Looking, known: Manifest, mark: LogMark) -> None:
+def _compare(looking: Looking, due: Expected, known: Manifest, mark: LogMark) -> None:
     connection = looking.connection
-    first, last = connection.execute(query("integrity.ends").format(table=mark.table)).fetchone()
+    _, last = connection.execute(query("integrity.ends").format(table=mark.table)).fetchone()
     if last is None or last < mark.last_seq:
         lost = mark.last_seq - (last or 0)
         problem = f"the log ends at seq {last or 0}: {lost:,} rows or more are lost"
@@ -91,8 +91,8 @@ def _compare(looking: Looking, known: Manifest, mark: LogMark) -> None:
         ).fetchone()
         if row == (mark.last_id, mark.last_digest):
             return
-        if row is None and first > mark.last_seq:
-            return  # all up to there was let go by retention
+        if row is None and mark.last_seq <= _retired(looking, due, mark.table):
+            return  # retention let it go
         there = "no such row" if row is None else "another row"
         problem = f"there is {there} at seq {mark.last_seq}"
     looking.error(
@@ -104,3 +104,13 @@ def _compare(looking: Looking, known: Manifest, mark: LogMark) -> None:
         action=f"What the backup has, and the store has not, is in it: "
         f"metrics-store restore {known.file}",
     )
+
+
+def _retired(looking: Looking, due: Expected, table: str) -> int:
+    """The last row of a log that retention has deleted; 0 if none."""
+    if not due.has("retention_horizon"):
+        return 0
+    names = {family.table: family.name for family in due.families()}
+    sql = query("integrity.retired_up_to")
+    row = looking.connection.execute(sql, (names.get(table, ""),)).fetchone()
+    return 0 if row is None else int(row[0])

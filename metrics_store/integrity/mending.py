@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
-from metrics_store import sqlite
-from metrics_store.families import FAMILIES, Family
+from metrics_store import families, sqlite
+from metrics_store.families import Family
 from metrics_store.integrity import contents, expected, rollups, search
-from metrics_store.integrity.expected import DERIVED, Expected, Object
+from metrics_store.integrity.expected import Expected, Object, is_derived
 from metrics_store.integrity.looking import Progress
 from metrics_store.integrity.scratch import scratch
 from metrics_store.results import Result
@@ -108,15 +108,16 @@ def schema(mending: Mending) -> Iterator[Mended]:
             if key not in due:
                 yield Mended(f"dropped the {found.type}", found.name, was=found.sql)
     for wanted in due.values():
-        if wanted.name in DERIVED and not _is_whole(mending.due, wanted, before):
+        if is_derived(wanted.name) and not _is_whole(mending.due, wanted, before):
             _drop_table(mending, wanted.name, before)
             mending.remade.add(wanted.name)
     now = expected.read(mending.connection)
     for key, wanted in due.items():
         if key in now or wanted.name in mending.due.shadows or not wanted.sql:
             continue
-        holds_data = wanted.type == "table" and wanted.name not in DERIVED
-        homeless = wanted.type in ("index", "trigger") and ("table", wanted.table) not in now
+        holds_data = wanted.type == "table" and not is_derived(wanted.name)
+        homes = [("table", wanted.table), ("view", wanted.table)]
+        homeless = wanted.type in ("index", "trigger") and not any(home in now for home in homes)
         if holds_data or homeless:
             continue  # what was in a table cannot be made anew
         mending.connection.execute(wanted.sql)
@@ -193,7 +194,7 @@ def in_flight(mending: Mending, family: Family) -> Iterator[Mended]:
 def numbers(mending: Mending, family: Family, *, paths: bool) -> Iterator[Mended]:
     """Add a family's log up anew, into its rollups and, if asked, the paths that are searched."""
     with scratch(mending.due, "rollup", "workflow_path") as own:
-        rollups.recompute(mending.connection, family, own, mending.tell)
+        rollups.recompute(mending.connection, mending.due, family, own, mending.tell)
         count = 0
         for scope in family.scopes():
             mending.run("drop_scope", scope)
@@ -211,9 +212,19 @@ def numbers(mending: Mending, family: Family, *, paths: bool) -> Iterator[Mended
             yield Mended("made anew from the log", "workflow_path", len(found))
 
 
+def derived(mending: Mending, family: Family) -> Iterator[Mended]:
+    """Make a family's further tables anew."""
+    for table in family.derived:
+        for statement in table.rebuild:
+            mending.connection.execute(statement)
+        sql = query("integrity.count").format(table=table.table)
+        count = mending.connection.execute(sql).fetchone()[0]
+        yield Mended("made anew from the log", table.table, count)
+
+
 def strangers(mending: Mending) -> Iterator[Mended]:
     """Take out rollups that are of no family."""
-    scopes = [scope for family in FAMILIES for scope in family.scopes()]
+    scopes = [scope for family in families.FAMILIES for scope in family.scopes()]
     if count := mending.run("drop_strangers", json.dumps(scopes)):
         yield Mended("taken out what is of no family", "rollup", count)
 

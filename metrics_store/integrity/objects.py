@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from metrics_store.integrity import expected
-from metrics_store.integrity.expected import DERIVED, Expected, Object
+from metrics_store.integrity.expected import Expected, Object, is_derived
 from metrics_store.integrity.faults import FAULTS
 from metrics_store.integrity.looking import REPAIR, RESTORE, Looking
 from metrics_store.sql import query
@@ -175,7 +175,7 @@ def is_repairable(wanted: Object) -> bool:
     """Whether it can be made anew without losing anything."""
     if wanted.name.startswith("sqlite_"):
         return False  # an index that is part of its table
-    return wanted.type != "table" or wanted.name in DERIVED
+    return wanted.type != "table" or is_derived(wanted.name)
 
 
 def is_replaceable(due: Expected, name: str) -> bool:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from metrics_store import sqlite
+from metrics_store import families, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import MetricsStoreError
-from metrics_store.families import FAMILIES
+from metrics_store.families import Family
 from metrics_store.integrity import expected, mending, objects
 from metrics_store.integrity.checking import check_file
 from metrics_store.integrity.findings import CheckReport, Finding
@@ -24,6 +24,8 @@ from metrics_store.sqlite import Connection
 #: What says that rows of a log are not what they were: its rollups may still be, and are kept.
 _LOG_DAMAGE = ("row_digest", "rows_unreadable", "page_damage")
 _ROLLUPS = ("rollup_missing", "rollup_extra", "rollup_differs", "bucket_bound", "left_over")
+#: Those that say of which family they are.
+_OF_ONE = frozenset({"rollup_missing", "rollup_extra", "rollup_differs"})
 #: What only writing the file anew puts right.
 _OF_THE_FILE = ("page_damage", "pointer_map")
 #: Busy, locked, out of memory, an I/O error, a full disk.
@@ -150,7 +152,7 @@ def _written_anew(database: Database, done: list[Mended], tell: Progress) -> lis
 
 
 def _damaged_logs(report: CheckReport) -> frozenset[str]:
-    logs = {family.table for family in FAMILIES}
+    logs = {family.table for family in families.FAMILIES}
     return frozenset(f.table for f in report.findings if f.kind in _LOG_DAMAGE) & logs
 
 
@@ -184,15 +186,39 @@ def _numbers(under_way: Mending, found: CheckReport, damaged: frozenset[str]) ->
     kinds, remade = set(found.kinds), under_way.remade
     tables = {finding.table for finding in found.findings}
     again = bool(kinds.intersection(_ROLLUPS)) or "rollup" in tables | remade
+    everywhere = again and _is_of_all(found, remade)
     paths = "search_paths" in kinds or "workflow_path" in tables | remade
     for family in under_way.due.families():
         own = paths and family.table == "skill_invocation"
-        if (again or own) and family.table not in damaged:
+        numbers = everywhere or (again and _is_off(found, family))
+        if (numbers or own) and family.table not in damaged:
             yield f"the rollups: {family.name}", mending.numbers(under_way, family, paths=own)
+    for family in under_way.due.families():
+        own_tables = {table.table for table in family.derived}
+        if own_tables & (tables | remade) and family.table not in damaged:
+            yield f"the tables beside: {family.name}", mending.derived(under_way, family)
     if again and not damaged:
         yield "rollups of no family", mending.strangers(under_way)
     if paths or "search_index" in kinds or "workflow_path_fts" in tables | remade:
         yield "the full-text indexes", mending.search_indexes(under_way)
+
+
+def _is_of_all(found: CheckReport, remade: set[str]) -> bool:
+    """Whether the rollups of every family are to be made anew: not all that is off was named."""
+    off = [f for f in found.findings if f.table == "rollup" or f.kind in _ROLLUPS]
+    return (
+        "rollup" in remade
+        or any(finding.kind not in _OF_ONE for finding in off)
+        or bool(found.further.keys() & _OF_ONE)
+    )
+
+
+def _is_off(found: CheckReport, family: Family) -> bool:
+    return any(
+        finding.kind in _OF_ONE and finding.row.startswith(f"scope {scope},")
+        for finding in found.findings
+        for scope in family.scopes()
+    )
 
 
 def _not_done(about: str, failure: str) -> Finding:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain
 
-from metrics_store.families import FAMILIES, Family
+from metrics_store import families
+from metrics_store.families import Family
 from metrics_store.families.declaration import COLUMNS, KEY
 from metrics_store.integrity.expected import Expected
 from metrics_store.integrity.looking import Looking
@@ -28,7 +29,7 @@ def compare(looking: Looking, due: Expected, family: Family) -> int:
     own_paths = due.has("workflow_path") and family.table == "skill_invocation"
     count = 0
     with scratch(due, "rollup", *(["workflow_path"] if own_paths else [])) as own:
-        recompute(looking.connection, family, own, looking.tell)
+        recompute(looking.connection, due, family, own, looking.tell)
         for scope in family.scopes():
             with in_order(looking.connection, scope) as kept, in_order(own, scope) as wanted:
                 for found, should in merged(kept, wanted, len(KEY)):
@@ -42,7 +43,7 @@ def compare(looking: Looking, due: Expected, family: Family) -> int:
 
 def strangers(looking: Looking) -> int:
     """Look for rollups that are of no family."""
-    scopes = json.dumps([scope for family in FAMILIES for scope in family.scopes()])
+    scopes = json.dumps([scope for family in families.FAMILIES for scope in family.scopes()])
     found = looking.connection.execute(query("integrity.strangers"), (scopes,)).fetchall()
     for scope, count in found:
         detail = f"{count:,} numbers are kept of a scope that no family has"
@@ -52,11 +53,21 @@ def strangers(looking: Looking) -> int:
 
 def recompute(
     connection: Connection,
+    due: Expected,
     family: Family,
     into: Connection,
     tell: Callable[[str, int, int], None],
 ) -> None:
-    """Add a family's log up, piece by piece, into an empty ``rollup`` of another database."""
+    """Add a family's log up, piece by piece, into an empty ``rollup`` of another database.
+
+    What retention has deleted of the log is added as it was kept.
+    """
+    if due.has("rollup_retired"):
+        with as_bytes(connection):
+            for scope in family.scopes():
+                retired = connection.execute(query("integrity.retired"), (scope,))
+                while some := retired.fetchmany(_FETCHED):
+                    add(into, some)
     first, last = connection.execute(query("integrity.ends").format(table=family.table)).fetchone()
     if first is None:
         return
@@ -134,7 +145,7 @@ def _texts_as(connection: Connection, kind: type[bytes] | type[bytearray]) -> It
 def _differs(looking: Looking, found: Row | None, should: Row | None) -> None:
     row = found or should or ()
     where = ", ".join(
-        f"{name} {_shown(part)}" for name, part in zip(KEY, row, strict=False) if part != b""
+        f"{name} {shown(part)}" for name, part in zip(KEY, row, strict=False) if part != b""
     )
     if found is None:
         kind, detail = "rollup_missing", "the log comes to a number that is not kept"
@@ -143,7 +154,7 @@ def _differs(looking: Looking, found: Row | None, should: Row | None) -> None:
     else:
         kind = "rollup_differs"
         detail = "; ".join(
-            f"{name} is {_shown(here)}, the log comes to {_shown(there)}"
+            f"{name} is {shown(here)}, the log comes to {shown(there)}"
             for name, here, there in zip(COLUMNS, found, should, strict=True)
             if here != there
         )
@@ -164,11 +175,11 @@ def _compare_paths(looking: Looking, own: Connection) -> None:
                 if found is None
                 else "it can be searched for, and the log has it not"
             )
-            row = " of ".join(_shown(part) for part in chain(found or (), should or ()))
+            row = " of ".join(shown(part) for part in chain(found or (), should or ()))
             looking.derived("search_paths", detail, table="workflow_path", row=row)
 
 
-def _shown(value: Value) -> str:
+def shown(value: Value) -> str:
     if isinstance(value, bytes):
         text = value.decode("utf-8", "backslashreplace")
         return text if len(text) <= 80 else f"{text[:80]} …"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metrics_store.families import FAMILIES
+from metrics_store import families
 from metrics_store.manifest.document import LogMark
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
@@ -11,7 +11,7 @@ from metrics_store.sqlite import Connection
 def marks(connection: Connection) -> tuple[LogMark, ...]:
     """How far each log of a database goes; a table that its schema has not got is left out."""
     found = []
-    for family in FAMILIES:
+    for family in families.FAMILIES:
         if not connection.execute(query("backup.has_table"), (family.table,)).fetchone():
             continue
         sql = query("backup.log_mark").replace("{table}", family.table)

@@ -61,6 +61,8 @@ def show_info(screen: Screen, known: Info) -> None:
     if known.restored:
         table.add("restored", _restored(known.restored))
     for log in known.logs:
+        if not log.last_seq:
+            continue  # nobody uses that family here
         table.add(log.table, f"{figures.plural(log.rows, 'row')}, the last is {log.last_seq:,}")
     table.add("in flight", f"{known.in_flight:,}")
     fix = "" if known.has_wal_reset_fix else ", without the WAL-reset fix"

@@ -60,6 +60,20 @@ FROM (SELECT '' AS scope, '' AS period, '' AS subject, '' AS kind, '' AS label, 
              '' AS first_at, '' AS last_at WHERE false
       UNION ALL {recomputed});
 
+-- name: retired
+-- What deleted rows added to the rollups of a scope, as "of_log" gives it.
+SELECT scope, period, subject, kind, label, n, completed, failed, measured, total,
+       ifnull(minimum, ''), ifnull(maximum, ''), ifnull(first_at, ''), ifnull(last_at, '')
+FROM rollup_retired WHERE scope = ?;
+
+-- name: retired_up_to
+-- The last row of a family's log that retention has deleted.
+SELECT up_to_seq FROM retention_horizon WHERE family = ?;
+
+-- name: only_in_one
+-- Rows of one SELECT that another has not.
+SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other}) ORDER BY 1 LIMIT {limit};
+
 -- name: add_up
 -- Add what a stretch of the log comes to; texts are given as bytes, and x'' stands for NULL.
 INSERT INTO rollup ({columns})

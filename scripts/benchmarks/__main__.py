@@ -25,6 +25,7 @@ from leaving import compared_reads, cutover, dual_writes
 from measure import Figure, Run, say, written
 from reading import overview, skill_metrics
 from recording import batch, buffered, record_one, start_and_end
+from retaining import retaining
 from starting import starting
 from taking_in import taking_in
 from verifying import verifying
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "cutover": cutover,
     "backup": backing_up,
     "check": checking,
+    "retention": retaining,
     "start-up": starting,
 }
 _WIDTHS = (58, 12, 12, 22)

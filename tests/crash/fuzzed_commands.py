@@ -23,7 +23,9 @@ from metrics_store import MetricsStore
 from metrics_store.cli import application, main
 
 #: Those that end by themselves. (``--watch`` does not.)
-_NEVER = frozenset(["--watch", "--help", "--version"])
+_NEVER = frozenset(["--watch", "--help", "--version", "--every"])
+#: What it runs are commands of others.
+_RUNS_OTHERS = ["snapshots", "collect"]
 CODES = frozenset([0, 1, 2, 3, 130, 141])
 #: How a bar of progress moves about in its line, on standard error of a terminal.
 _PROGRESS = re.compile("\x1b\\[(\\?25[lh]|2K|1A)|\r")
@@ -273,6 +275,10 @@ class Commands:
                     line.append(self._value(name))
         if chance.random() < 0.02:
             line.insert(chance.randrange(len(line) + 1), self._value(""))
+        if line[:2] == ["agents", "watch"]:
+            line.append("--once")
+        if line[:2] == _RUNS_OTHERS:
+            return _RUNS_OTHERS
         return [word for word in line if word not in _NEVER]
 
     def _value(self, name: str) -> str:

@@ -114,7 +114,7 @@ def look(case: Case, done: Done, found: Found) -> None:
     found.wrong += [f"{bug}" for bug in done.words("bug")]
     for ids, total in done.words("read"):
         assert isinstance(ids, list)
-        if len(ids) != total:
+        if len({*ids, *case.write.deletes}) != total:
             found.wrong.append(f"a failing store told {len(ids)} rows and {total} in all")
         found.wrong += _whole(case.write, set(ids))
     if case.then == "go on" and done.words("failed again"):
@@ -184,7 +184,7 @@ def _again(case: Case, done: Done, found: Found) -> None:
     earlier = {str(word) for (word,) in done.words("kept")}
     found.wrong += case.write.look(Outcome(done.folder, ids, said | earlier, "", again=True))
     due = len({*_settled(case, done), *(word for word in said if " " not in word)})
-    if len(ids) != total:
+    if len(ids | case.write.deletes) != total:
         found.wrong.append(f"{len(ids)} rows, {total} in all")
     if len(ids) > due:
         found.doubled = len(ids) - due

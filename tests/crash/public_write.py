@@ -119,6 +119,7 @@ class Write:
         needs_apsw: an exception of ours goes through SQLite on its way. pysqlite3 then goes on with
             it pending, and nothing written in Python, a disk neither, can run meanwhile.
         tries_at_close: what failed is tried again when the store is closed.
+        deletes: ids that it deletes from the log, and that are counted still.
         changes: settings other than the usual ones.
     """
 
@@ -132,6 +133,7 @@ class Write:
     write_errors: bool = False
     needs_apsw: bool = False
     tries_at_close: bool = False
+    deletes: frozenset[str] = frozenset()
     changes: dict[str, float] = field(default_factory=dict)
 
     def make(self, folder: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from checking import problems
-from public_write import DATABASE, Outcome, Place, Write, ids_of, record, records
+from public_write import BEFORE, DATABASE, Outcome, Place, Write, ids_of, record, records
 
 from metrics_store import MetricsStore, Settings, manifest, schema, sqlite
 from metrics_store.backup import creating, restoring
@@ -72,6 +72,33 @@ def _many(place: Place) -> None:
     """So many that the log is folded back on the way."""
     for id_ in _MANY:
         place.say(record(place.store, id_))
+
+
+_OLDEN = tuple(f"olden{n}" for n in range(30))
+
+
+def _record_olden(folder: Path) -> None:
+    with MetricsStore(folder / DATABASE) as store:
+        olden = [{**r, "invoked_at": "2020-03-10T12:00:00Z"} for r in records(_OLDEN, 4)]
+        store.record_invocations(olden)
+
+
+def _retain(place: Place) -> None:
+    place.say(record(place.store, "one"))  # the last row of a log stays
+    place.store.retain({"skill": "5 years"}, trust_clock=True)
+    place.say("what was old is gone")
+
+
+def _numbers_stay(outcome: Outcome) -> list[str]:
+    wrong = []
+    with closing(sqlite.connect(str(outcome.folder / DATABASE))) as connection:
+        sql = "SELECT sum(n) FROM rollup WHERE scope = 'skill' AND kind = 'total'"
+        (total,) = connection.execute(sql).fetchone()
+    if total != (due := len(BEFORE) + len(_OLDEN) + ("one" in outcome.ids)):
+        wrong.append(f"{total} are counted, and not {due}")
+    if "what was old is gone" in outcome.said and outcome.ids & set(_OLDEN):
+        wrong.append("it was told that it had been deleted")
+    return wrong
 
 
 # An operator's --------------------------------------------------------------------------------
@@ -241,5 +268,12 @@ WRITES = {
         ),
         Write("repair", _repair, _spoil, _is_repaired),
         Write("vacuum", _vacuum, _grow),
+        Write(
+            "retain",
+            _retain,
+            _record_olden,
+            _numbers_stay,
+            deletes=frozenset(_OLDEN),
+        ),
     )
 }

@@ -14,6 +14,7 @@ from settable_clock import SettableClock
 from metrics_store import MetricsStore, Settings, manifest
 from metrics_store.connection import Database
 from metrics_store.integrity import accepting, check_file
+from metrics_store.integrity.expected import newest
 from metrics_store.integrity.findings import CheckReport
 from metrics_store.manifest import Manifest
 
@@ -114,7 +115,9 @@ def test_rows_before_the_first_one_that_is_kept_are_not_missed(
     # As retention leaves a log.
     with MetricsStore(spoilt, durability="normal") as store:
         store.record_invocation("later")
-    rewrite_log(spoilt, f"DELETE FROM {LOG} WHERE seq <= 300")
+    with MetricsStore(spoilt, durability="normal") as store:
+        store.retain({"skill": "1 s"}, trust_clock=True)
+        assert store.query(f"SELECT seq FROM {LOG}") == [{"seq": 301}]
     assert lost(check_file(spoilt, manifests=[backed_up])) == []
 
 
@@ -134,14 +137,14 @@ def test_without_a_loss_nothing_is_accepted(sound: Path, backed_up: Manifest) ->
 def test_a_newer_schema_is_left_to_a_newer_version(spoilt: Path) -> None:
     tamper(
         spoilt,
-        "INSERT INTO schema_migrations VALUES (6, 'later', 'of the future', 'x')",
-        "PRAGMA user_version = 6",
+        f"INSERT INTO schema_migrations VALUES ({newest() + 1}, 'later', 'of the future', 'x')",
+        f"PRAGMA user_version = {newest() + 1}",
         "CREATE TABLE of_the_future (x)",
         "DELETE FROM rollup",
     )
     report = check_file(spoilt, level="deep")
     assert report.kinds == ("schema_newer",)
-    assert report.schema_version == 6
+    assert report.schema_version == newest() + 1
 
 
 def test_an_older_schema_is_checked_as_what_it_is(

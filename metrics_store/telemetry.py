@@ -1,0 +1,9 @@
+"""The calls of the sibling families, each of which is a package of its own."""
+
+from __future__ import annotations
+
+from metrics_store.retention import Retention
+
+
+class Telemetry(Retention):
+    """Services, snapshots, executions, agents, alerts and retention."""
