@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from metrics_store.retention import Retention
+from metrics_store.services import Services
 
 
-class Telemetry(Retention):
+class Telemetry(Retention, Services):
     """Services, snapshots, executions, agents, alerts and retention."""

@@ -18,6 +18,7 @@ PLACES = {
     "reap": "recording",
     "invocations": "invocations",
     "export": "exporting",
+    "services": "services",
     "backup": "backup",
     "restore": "restore",
     "check": "check",

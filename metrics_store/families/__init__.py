@@ -9,11 +9,13 @@ from metrics_store.families.declaration import (
     Keep,
     Measures,
 )
+from metrics_store.families.services import SERVICES
 from metrics_store.families.skills import SKILLS
 
 #: Every family, for what goes over all of them.
 FAMILIES: tuple[Family, ...] = (
     SKILLS,
+    SERVICES,
 )
 
 __all__ = [

@@ -26,6 +26,7 @@ from measure import Figure, Run, say, written
 from reading import overview, skill_metrics
 from recording import batch, buffered, record_one, start_and_end
 from retaining import retaining
+from services import services
 from starting import starting
 from taking_in import taking_in
 from verifying import verifying
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "backup": backing_up,
     "check": checking,
     "retention": retaining,
+    "services": services,
     "start-up": starting,
 }
 _WIDTHS = (58, 12, 12, 22)
