@@ -14,6 +14,7 @@ from metrics_store.store import MetricsStore
 from metrics_store.tracking import OpenInvocation
 
 if TYPE_CHECKING:
+    from metrics_store.snapshots.sink import SnapshotSink
     from metrics_store.trackers.dual import DualReadMetricsTracker, DualWriteMetricsTracker
     from metrics_store.trackers.json_tracker import JsonMetricsTracker
     from metrics_store.trackers.phased import PhasedTracker
@@ -29,6 +30,7 @@ __all__ = [
     "OpenInvocation",
     "Settings",
     "SkillMetricsStore",
+    "SnapshotSink",
     "get_store",
     "open_tracker",
     "track_skill",
@@ -103,6 +105,7 @@ _LAZY = {
     "DualWriteMetricsTracker": "metrics_store.trackers.dual",
     "JsonMetricsTracker": "metrics_store.trackers.json_tracker",
     "MigrationRunner": "metrics_store.classic",
+    "SnapshotSink": "metrics_store.snapshots.sink",
     "check_database_health": "metrics_store.classic",
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from metrics_store.retention import Retention
 from metrics_store.services import Services
+from metrics_store.snapshots import Snapshots
 
 
-class Telemetry(Retention, Services):
+class Telemetry(Retention, Services, Snapshots):
     """Services, snapshots, executions, agents, alerts and retention."""

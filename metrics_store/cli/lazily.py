@@ -19,6 +19,7 @@ PLACES = {
     "invocations": "invocations",
     "export": "exporting",
     "services": "services",
+    "snapshots": "snapshots",
     "backup": "backup",
     "restore": "restore",
     "check": "check",

@@ -11,10 +11,12 @@ from metrics_store.families.declaration import (
 )
 from metrics_store.families.services import SERVICES
 from metrics_store.families.skills import SKILLS
+from metrics_store.families.snapshots import SNAPSHOTS
 
 #: Every family, for what goes over all of them.
 FAMILIES: tuple[Family, ...] = (
     SKILLS,
+    SNAPSHOTS,
     SERVICES,
 )
 
