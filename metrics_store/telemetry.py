@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from metrics_store.executions import Executions
 from metrics_store.retention import Retention
 from metrics_store.services import Services
 from metrics_store.snapshots import Snapshots
 
 
-class Telemetry(Retention, Services, Snapshots):
+class Telemetry(Retention, Executions, Services, Snapshots):
     """Services, snapshots, executions, agents, alerts and retention."""

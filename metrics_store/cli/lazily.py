@@ -18,6 +18,7 @@ PLACES = {
     "reap": "recording",
     "invocations": "invocations",
     "export": "exporting",
+    "executions": "executions",
     "services": "services",
     "snapshots": "snapshots",
     "backup": "backup",

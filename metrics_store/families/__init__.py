@@ -9,6 +9,7 @@ from metrics_store.families.declaration import (
     Keep,
     Measures,
 )
+from metrics_store.families.executions import EXECUTIONS
 from metrics_store.families.services import SERVICES
 from metrics_store.families.skills import SKILLS
 from metrics_store.families.snapshots import SNAPSHOTS
@@ -16,6 +17,7 @@ from metrics_store.families.snapshots import SNAPSHOTS
 #: Every family, for what goes over all of them.
 FAMILIES: tuple[Family, ...] = (
     SKILLS,
+    EXECUTIONS,
     SNAPSHOTS,
     SERVICES,
 )

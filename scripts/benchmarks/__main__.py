@@ -20,6 +20,7 @@ import machine
 from backing_up import backing_up
 from checking import checking
 from crowd import crowd
+from executions import executions
 from json_tracker import against_json
 from leaving import compared_reads, cutover, dual_writes
 from measure import Figure, Run, say, written
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "check": checking,
     "retention": retaining,
     "services": services,
+    "executions": executions,
     "start-up": starting,
 }
 _WIDTHS = (58, 12, 12, 22)

@@ -1,0 +1,107 @@
+"""Writing executions to the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from metrics_store import clock, logs, rows
+from metrics_store.connection import Database
+from metrics_store.errors import DuplicateRecord, InvalidValue, OutcomeUnknown, WriteError
+from metrics_store.executions.record import Content, content
+from metrics_store.families.executions import EXECUTIONS
+from metrics_store.records import BatchResult
+from metrics_store.sql import query
+from metrics_store.sqlite import Connection
+
+
+def record(database: Database, task_id: str | None, fields: Mapping[str, object]) -> str:
+    """Write an execution; the same again under the same id changes nothing.
+
+    Raises:
+        InvalidValue: a value cannot be recorded.
+        DuplicateRecord: the id belongs to another execution.
+        WriteError: it was not written.
+    """
+    row = content(database.clock.now_us(), task_id, fields)
+
+    def work(connection: Connection) -> None:
+        identity = str(row[0])
+        found = connection.execute(query("executions.digest_of"), (identity,)).fetchone()
+        if found is None:
+            logs.append(connection, EXECUTIONS, [row])
+        elif found[0] != rows.digest(row):
+            raise DuplicateRecord(identity)
+
+    try:
+        database.write(work)
+    except OutcomeUnknown as unknown:
+        # It may be there in spite of the error; what is there is passed over.
+        try:
+            database.write(work)
+        except WriteError as error:
+            raise unknown from error
+    return str(row[0])
+
+
+def record_batch(
+    database: Database, batch: Iterable[Mapping[str, object]], batch_size: int | None
+) -> BatchResult:
+    """Write many executions; see ``MetricsStore.record_executions``."""
+    if batch_size is not None and batch_size < 1:
+        raise InvalidValue(f"batch_size is {batch_size}", hint="It is 1 or more.")
+    now_us = database.clock.now_us()
+    ids: list[str] = []
+    pending: list[Content] = []
+    inserted = 0
+    for execution in batch:
+        pending.append(of_mapping(now_us, execution))
+        if batch_size is not None and len(pending) >= batch_size:
+            inserted += append(database, pending)
+            ids += [str(row[0]) for row in pending]
+            pending = []
+    inserted += append(database, pending)
+    ids += [str(row[0]) for row in pending]
+    return BatchResult(inserted, len(ids) - inserted, tuple(ids))
+
+
+def append(database: Database, contents: list[Content]) -> int:
+    """Write rows in one transaction; those whose id is there are passed over."""
+    if not contents:
+        return 0
+    return database.write(
+        lambda connection: logs.append(connection, EXECUTIONS, contents), rows=len(contents)
+    )
+
+
+def of_mapping(now_us: int, execution: Mapping[str, object]) -> Content:
+    """The content of an execution given as a mapping with ``task_id`` and ``success``.
+
+    Raises:
+        InvalidValue: it cannot be recorded, or it is no mapping.
+    """
+    if not isinstance(execution, Mapping):
+        raise InvalidValue(f"an execution is {type(execution).__name__}, not a mapping")
+    fields = dict(execution)
+    task_id = fields.pop("task_id", None)
+    return content(now_us, cast("str | None", task_id), fields)
+
+
+def digests(connection: Connection, ids: Iterable[str]) -> dict[str, str]:
+    """The digests of those of some executions that are in the log."""
+    found = connection.execute(query("executions.digests_of"), (json.dumps(list(ids)),))
+    return dict(found.fetchall())
+
+
+def set_metadata(database: Database, key: str, value: str) -> None:
+    """Keep a value under a key.
+
+    Raises:
+        InvalidValue: one of them is no text, or the key is empty.
+    """
+    rows.label("key", key)
+    if not isinstance(value, str):
+        raise InvalidValue(f"value is {type(value).__name__}, not text")
+    values = (key, rows.optional("value", value), clock.text(database.clock.now_us()))
+    database.write(lambda connection: connection.execute(query("executions.set_metadata"), values))

@@ -1,0 +1,13 @@
+DROP VIEW solution_patterns_mv;
+DROP VIEW pool_performance_mv;
+DROP VIEW tier_performance_mv;
+DROP TABLE executions;
+DROP TABLE solution_pattern_day;
+DROP TABLE solution_pattern;
+DROP TABLE execution_cell_bucket;
+DROP TABLE execution_cell;
+DROP TABLE metadata;
+DELETE FROM rollup WHERE scope IN ('execution', 'execution_pool', 'execution_tier', 'execution_repo', 'execution_task');
+DELETE FROM rollup_retired WHERE scope IN ('execution', 'execution_pool', 'execution_tier', 'execution_repo', 'execution_task');
+DELETE FROM retired_id WHERE family = 'execution';
+DELETE FROM retention_horizon WHERE family = 'execution';
