@@ -20,6 +20,7 @@ PLACES = {
     "export": "exporting",
     "executions": "executions",
     "services": "services",
+    "agents": "agents",
     "snapshots": "snapshots",
     "backup": "backup",
     "restore": "restore",

@@ -1,5 +1,7 @@
 """One file per family of telemetry: its row type and its declaration."""
 
+from metrics_store.families.activity import COMMITS, TASKS
+from metrics_store.families.agents import AGENTS, RAG, SYSTEM
 from metrics_store.families.declaration import (
     Aged,
     Derived,
@@ -20,6 +22,11 @@ FAMILIES: tuple[Family, ...] = (
     EXECUTIONS,
     SNAPSHOTS,
     SERVICES,
+    AGENTS,
+    TASKS,
+    COMMITS,
+    SYSTEM,
+    RAG,
 )
 
 __all__ = [

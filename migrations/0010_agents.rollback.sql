@@ -1,0 +1,12 @@
+DROP TABLE task_board;
+DROP VIEW task_status;
+DROP VIEW agent_status;
+DROP TABLE rag_metrics;
+DROP TABLE system_health;
+DROP TABLE git_commits;
+DROP TABLE task_events;
+DROP TABLE agent_metrics;
+DELETE FROM rollup WHERE scope IN ('agent', 'task', 'commit', 'system', 'rag');
+DELETE FROM rollup_retired WHERE scope IN ('agent', 'task', 'commit', 'system', 'rag');
+DELETE FROM retired_id WHERE family IN ('agent', 'task', 'commit', 'system', 'rag');
+DELETE FROM retention_horizon WHERE family IN ('agent', 'task', 'commit', 'system', 'rag');
