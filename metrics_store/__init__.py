@@ -14,6 +14,7 @@ from metrics_store.store import MetricsStore
 from metrics_store.tracking import OpenInvocation
 
 if TYPE_CHECKING:
+    from metrics_store.live.state import LiveState
     from metrics_store.snapshots.sink import SnapshotSink
     from metrics_store.trackers.dual import DualReadMetricsTracker, DualWriteMetricsTracker
     from metrics_store.trackers.json_tracker import JsonMetricsTracker
@@ -25,6 +26,7 @@ __all__ = [
     "DualReadMetricsTracker",
     "DualWriteMetricsTracker",
     "JsonMetricsTracker",
+    "LiveState",
     "MetricsStore",
     "MetricsStoreError",
     "OpenInvocation",
@@ -104,6 +106,7 @@ _LAZY = {
     "DualReadMetricsTracker": "metrics_store.trackers.dual",
     "DualWriteMetricsTracker": "metrics_store.trackers.dual",
     "JsonMetricsTracker": "metrics_store.trackers.json_tracker",
+    "LiveState": "metrics_store.live.state",
     "MigrationRunner": "metrics_store.classic",
     "SnapshotSink": "metrics_store.snapshots.sink",
     "check_database_health": "metrics_store.classic",

@@ -22,6 +22,7 @@ PLACES = {
     "services": "services",
     "agents": "agents",
     "snapshots": "snapshots",
+    "alerts": "alerts",
     "backup": "backup",
     "restore": "restore",
     "check": "check",

@@ -2,6 +2,7 @@
 
 from metrics_store.families.activity import COMMITS, TASKS
 from metrics_store.families.agents import AGENTS, RAG, SYSTEM
+from metrics_store.families.alerts import ALERTS
 from metrics_store.families.declaration import (
     Aged,
     Derived,
@@ -27,6 +28,7 @@ FAMILIES: tuple[Family, ...] = (
     COMMITS,
     SYSTEM,
     RAG,
+    ALERTS,
 )
 
 __all__ = [

@@ -23,6 +23,7 @@ from crowd import crowd
 from executions import executions
 from json_tracker import against_json
 from leaving import compared_reads, cutover, dual_writes
+from live import evaluation, live
 from measure import Figure, Run, say, written
 from reading import overview, skill_metrics
 from recording import batch, buffered, record_one, start_and_end
@@ -51,6 +52,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "backup": backing_up,
     "check": checking,
     "retention": retaining,
+    "live": live,
+    "alerts": evaluation,
     "services": services,
     "executions": executions,
     "start-up": starting,

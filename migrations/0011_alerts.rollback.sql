@@ -1,0 +1,11 @@
+DROP TABLE alert_owed;
+DROP TABLE alert_hook;
+DROP TABLE alert_evaluation;
+DROP TABLE alert_signal;
+DROP VIEW alert_state;
+DROP TABLE alert_event;
+DROP TABLE alerts;
+DELETE FROM rollup WHERE scope = 'alert';
+DELETE FROM rollup_retired WHERE scope = 'alert';
+DELETE FROM retired_id WHERE family = 'alert';
+DELETE FROM retention_horizon WHERE family = 'alert';
