@@ -37,6 +37,8 @@ from metrics_store.settings import Settings
 
 GUIDE = Document("README.md")
 README = GUIDE.text
+#: With the pages of the families.
+PAGES = README + "".join(p.read_text(encoding="utf-8") for p in (ROOT / "docs").glob("*.md"))
 #: DESIGN's words; a plural or a verb of each is the same word.
 GLOSSARY = {
     "invocation": "invocations?",
@@ -152,10 +154,15 @@ def timeless(text: str) -> list[str]:
 
 
 def test_every_command_is_in_the_table_and_no_other() -> None:
-    rows = re.findall(rf"^\| `({PROGRAM} [^`]+)` \|", README, re.MULTILINE)
+    rows = re.findall(rf"^\| `({PROGRAM} [^`.]+)` \|", README, re.MULTILINE)
     shown = [re.sub(r" [A-Z]+$", "", row) for row in rows]
     assert len(set(shown)) == len(shown)
-    assert set(shown) == set(commands())
+    grouped = re.compile(rf"^\| `{PROGRAM} (\w+) \.\.\.` \|.*\((docs/\w+\.md)\) \|$", re.MULTILINE)
+    pages = dict(grouped.findall(README))
+    assert {name for name in commands() if name.split()[1] not in pages} == set(shown)
+    for command in commands():
+        if page := pages.get(command.split()[1]):
+            assert command in (ROOT / page).read_text(encoding="utf-8"), f"{page} has no {command}"
 
 
 def test_the_phases_are_those_of_the_table() -> None:
@@ -172,7 +179,11 @@ def test_every_command_that_reads_has_json() -> None:
         for name, child in inner.items():
             yield from without(child, f"{path} {name}".strip())
 
-    assert set(without(typer.main.get_command(app), "")) == {"record", "export"}
+    assert set(without(typer.main.get_command(app), "")) == {
+        "record",
+        "export",
+        "executions record",
+    }
 
 
 def test_every_option_that_is_named_exists() -> None:
@@ -186,7 +197,7 @@ def test_the_settings_are_those_of_the_table_with_their_names_and_defaults() -> 
     for name, variable, default in rows:
         value = getattr(plain, name)
         assert default == text_of(value), name
-        other = {"full": "normal", "false": "true"}.get(default, "7")
+        other = {"full": "normal", "false": "true", "none": "skill = 7 days"}.get(default, "7")
         changed = Settings.load(config=os.devnull, environ={variable: other})
         assert getattr(changed, name) != value, f"{variable} does not set {name}"
 
@@ -196,6 +207,8 @@ def text_of(value: object) -> str:
         return "NAME.backups"  # which depends on another setting
     if isinstance(value, bool):
         return str(value).lower()
+    if value == ():
+        return "none"
     return f"{value:g}" if isinstance(value, float) else str(value).replace(os.sep, "/")
 
 
@@ -217,7 +230,7 @@ def test_the_settings_file_that_is_shown_is_understood(tmp_path: Path) -> None:
 def test_every_public_method_is_in_the_readme_or_says_its_arguments(kind: type) -> None:
     silent = []
     for name, method in inspect.getmembers(kind, inspect.isfunction):
-        if name.startswith("_") or re.search(rf"\b{name}\b", README):
+        if name.startswith("_") or re.search(rf"\b{name}\b", PAGES):
             continue
         text = inspect.getdoc(method) or ""
         takes = len(inspect.signature(method).parameters) > 1

@@ -17,6 +17,15 @@ from metrics_store import sqlite
 
 Run = Callable[..., "object"]
 
+GROUPS = {
+    "executions": "record import list show stats performance status similar",
+    "services": "beat list history uptime outages trend set import",
+    "agents": "sample status history daily hourly commits feed tasks task velocity watch system "
+    "rag import",
+    "snapshots": "list show diff trend export quarantine import sink collect",
+    "alerts": "list show ack resolve raise evaluate import rules",
+    "retain": "plan apply",
+}
 COMMANDS = [
     ("skills", "list"),
     ("skills", "show"),
@@ -28,6 +37,7 @@ COMMANDS = [
     ("reap",),
     ("invocations",),
     ("export",),
+    *((group, name) for group, names in GROUPS.items() for name in names.split()),
     ("backup", "create"),
     ("backup", "list"),
     ("backup", "verify"),
