@@ -209,7 +209,7 @@ def show_performance(screen: Screen, found: PerformanceMetrics) -> None:
         f"average {d(took.avg_seconds)}",
     )
     table.add("cost", f"{money(cost.total_cost)} in all, {money(cost.avg_cost)} on average")
-    table.add("savings", f"{money(cost.avg_savings)} below the estimate on average")
+    table.add("savings", _saved(cost.avg_savings))
     table.add("memory", f"{_mb(memory.avg_memory_mb)} on average, p95 {_mb(memory.p95_memory_mb)}")
     screen.table(table)
     if not found.by_model_tier:
@@ -241,6 +241,13 @@ def show_performance(screen: Screen, found: PerformanceMetrics) -> None:
             money(one.avg_savings),
         )
     screen.table(tiers)
+
+
+def _saved(saved: Decimal | None) -> str:
+    if saved is None:
+        return figures.NONE
+    where = "above" if saved < 0 else "below"
+    return f"{money(abs(saved))} {where} the estimate on average"
 
 
 def _mb(value: float | None) -> str:
