@@ -167,7 +167,7 @@ def _in_steps(
         done += step
         tell(done, free)
         # Who waits would else lose the lock to the next step, again and again.
-        database.clock.sleep(min(took, _STEP_SECONDS))
+        time.sleep(min(took, _STEP_SECONDS))
         # As many pages as go into the time that a writer may wait.
         pages = max(8, min(2 * pages, _MOST_PAGES, round(step * _STEP_SECONDS / max(took, 1e-4))))
     return steps

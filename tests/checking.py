@@ -56,13 +56,21 @@ def _problems(db: Connection) -> Iterator[str]:
         if table in tables and (left := db.execute(f"SELECT * FROM {table}").fetchall()):
             yield f"{table} was left with {left}"
     for family in families.FAMILIES:
-        if family.table in tables:
+        if family.table in tables and _is_used(db, family):
             yield from _log_and_rollups(db, family, retired="rollup_retired" in tables)
             yield from _digests(db, family)
             yield from _derived(db, family)
     if "skill_invocation" in tables:
         yield from _in_both(db)
         yield from _search(db, retired="rollup_retired" in tables)
+
+
+def _is_used(db: Connection, family: Family) -> bool:
+    scopes = ", ".join(f"'{scope}'" for scope in family.scopes())
+    tables = [family.table, *(table.table for table in family.derived)]
+    asked = [f"EXISTS (SELECT 1 FROM {table})" for table in tables]
+    asked.append(f"EXISTS (SELECT 1 FROM rollup WHERE scope IN ({scopes}))")
+    return bool(db.execute(f"SELECT {' OR '.join(asked)}").fetchone()[0])
 
 
 def _log_and_rollups(db: Connection, family: Family, *, retired: bool) -> Iterator[str]:

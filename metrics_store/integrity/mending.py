@@ -193,6 +193,8 @@ def in_flight(mending: Mending, family: Family) -> Iterator[Mended]:
 
 def numbers(mending: Mending, family: Family, *, paths: bool) -> Iterator[Mended]:
     """Add a family's log up anew, into its rollups and, if asked, the paths that are searched."""
+    if not paths and not rollups.is_used(mending.connection, mending.due, family):
+        return
     with scratch(mending.due, "rollup", "workflow_path") as own:
         rollups.recompute(mending.connection, mending.due, family, own, mending.tell)
         count = 0

@@ -123,7 +123,9 @@ def _show_logs(screen: Screen, done: Restored) -> None:
         ],
         indent=2,
     )
-    for log in done.logs:
+    # None is a log that cannot be read; the others are of families that are not used here.
+    used = [log for log in done.logs if log.before != 0 or log.after != 0]
+    for log in used or done.logs[:1]:
         table.add(
             log.table,
             _number(log.before),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from metrics_store import clock, maintenance
-from metrics_store.clock import Clock
 from metrics_store.connection import Database
 from metrics_store.retention.planning import is_held, kinds, of_family
 from metrics_store.retention.policy import Policy
@@ -34,8 +33,8 @@ class _Pace:
     batches: int = 0
     longest: float = 0.0
 
-    def took(self, rows: int, seconds: float, clock: Clock) -> None:
-        clock.sleep(min(seconds, 5 * _AIM))
+    def took(self, rows: int, seconds: float) -> None:
+        time.sleep(min(seconds, 5 * _AIM))
         self.batches += 1
         self.longest = max(self.longest, seconds)
         fitting = round(rows * _AIM / max(seconds, 1e-4))
@@ -151,7 +150,7 @@ def _batch(
         return count, began
 
     count, began = database.write(work, rows=len(seqs))
-    pace.took(len(seqs), time.perf_counter() - began, database.clock)
+    pace.took(len(seqs), time.perf_counter() - began)
     return count
 
 
@@ -172,7 +171,7 @@ def _rollups(
                 return len(keys), began
 
             count, began = database.write(work)
-            pace.took(max(count, 1), time.perf_counter() - began, database.clock)
+            pace.took(max(count, 1), time.perf_counter() - began)
             yield count
             if not count:
                 break

@@ -60,6 +60,12 @@ FROM (SELECT '' AS scope, '' AS period, '' AS subject, '' AS kind, '' AS label, 
              '' AS first_at, '' AS last_at WHERE false
       UNION ALL {recomputed});
 
+-- name: is_used
+-- Tell whether a log has rows, or numbers are kept of it.
+SELECT EXISTS (SELECT 1 FROM {table})
+    OR EXISTS (SELECT 1 FROM rollup WHERE scope IN (SELECT value FROM json_each(?1)))
+    OR EXISTS (SELECT 1 FROM {retired} WHERE scope IN (SELECT value FROM json_each(?1)));
+
 -- name: retired
 -- What deleted rows added to the rollups of a scope, as "of_log" gives it.
 SELECT scope, period, subject, kind, label, n, completed, failed, measured, total,

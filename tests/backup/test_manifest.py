@@ -16,6 +16,7 @@ from shelves import NOW, made
 
 from metrics_store import MetricsStore, manifest
 from metrics_store.errors import BackupDamaged
+from metrics_store.families import FAMILIES
 from metrics_store.manifest import Manifest
 from metrics_store.settings import Settings
 
@@ -174,11 +175,14 @@ def test_the_newest_is_known_by_its_log_within_a_generation_and_by_its_moment_el
 
 def test_a_store_tells_how_far_its_log_goes_and_who_it_is(store: MetricsStore) -> None:
     with store.database.read() as connection:
-        assert manifest.marks(connection) == (manifest.LogMark("skill_invocation", 0, 0, "", ""),)
+        marks = manifest.marks(connection)
+        assert marks[0] == manifest.LogMark("skill_invocation", 0, 0, "", "")
+        assert {mark.table for mark in marks} == {family.table for family in FAMILIES}
     store.record_invocation("a", invocation_id="one")
     store.record_invocation("a", invocation_id="two")
     with store.database.read() as connection:
-        [mark] = manifest.marks(connection)
+        mark, *others = manifest.marks(connection)
+        assert not any(other.rows for other in others)
         assert (mark.rows, mark.last_seq, mark.last_id) == (2, 2, "two")
         assert mark.last_digest
         assert len(manifest.property_of(connection, "store_id") or "") == 32

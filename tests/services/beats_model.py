@@ -48,7 +48,9 @@ def outages(beats: list[ModelBeat], start: int, end: int, now: int) -> list[dict
         if state or begin >= end or at <= start:
             continue
         within = states(beats, begin, at)
-        names = [beat.status for beat in deciding(beats) if beat.down and begin <= beat.at < at]
+        # What lasts has what is being said just now, too.
+        last = at if at == now else at - 1
+        names = [beat.status for beat in deciding(beats) if beat.down and begin <= beat.at <= last]
         found.append(
             {
                 "start": begin,
