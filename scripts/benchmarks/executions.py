@@ -11,6 +11,7 @@ import math
 import random
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import accumulate
 
 from measure import Figure, Run, percentile, say, timed, uncollected
@@ -50,21 +51,19 @@ def executions(run: Run) -> Iterator[Figure]:
     for view in _VIEWS:
         rows = len(store.query(f"SELECT * FROM {view}"))
         sql = f"SELECT * FROM {view}"
-        yield _read(
-            run, view, count, lambda sql=sql: _all(store, sql), f"{rows:,} rows", _BUDGET_MS
-        )
+        yield _read(run, view, count, partial(_all, store, sql), f"{rows:,} rows", _BUDGET_MS)
     for window in ("1h", "24h", "7d", "30d", "90d"):
         yield _read(
             run,
             f"execution_statistics {window}",
             count,
-            lambda window=window: store.execution_statistics(window),
+            partial(store.execution_statistics, window),
         )
         yield _read(
             run,
             f"performance_metrics {window}",
             count,
-            lambda window=window: store.performance_metrics(window),
+            partial(store.performance_metrics, window),
         )
     yield _read(run, "database_status", count, store.database_status)
     store.close()

@@ -50,6 +50,7 @@ def services(run: Run) -> Iterator[Figure]:
 
     yield _read(run, f"service_status of one, {shown}", status, "us", 50.0)
     spans = store.query("SELECT count(*) AS n FROM service_span")[0]["n"]
+    assert isinstance(spans, int)
     for what, call in (
         ("uptime over 30 days", store.uptime),
         ("outages of 30 days", store.outages),
