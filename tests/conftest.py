@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from checking import is_store, problems, python_path
+from commands import Done
 from hypothesis import HealthCheck, settings
 from settable_clock import SettableClock
 
 from metrics_store import MetricsStore
+from metrics_store.cli import main
 from metrics_store.connection import Database
 from metrics_store.errors import MetricsStoreError
 
@@ -205,3 +207,19 @@ def hold_lock() -> Iterator[Callable[[str | os.PathLike[str]], Callable[[], None
 def _let_go(holder: subprocess.Popen[str]) -> None:
     if holder.returncode is None:
         holder.communicate()
+
+
+@pytest.fixture
+def call(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Done]:
+    """Run a command inside this process, in the test's folder, not in a terminal."""
+    monkeypatch.chdir(tmp_path)
+
+    def called(*arguments: object) -> Done:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Done(code, out, err)
+
+    return called

@@ -10,40 +10,24 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from checking import python_path
+from commands import Done
 
 from metrics_store import MetricsStore, clock
-from metrics_store.cli import main
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
 
 Call = Callable[..., Done]
 HOSTILE = "T\x1b[31m\u202e\n<b>"
 
 
 @pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Call:
+def call(call: Call, monkeypatch: pytest.MonkeyPatch) -> Call:
     """Run a command of agents on the store ``m.db``, in the test's folder, not in a terminal."""
-    monkeypatch.chdir(tmp_path)
 
     def called(*arguments: object, given: str = "") -> Done:
-        capsys.readouterr()
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
-        code = main(["--db", "m.db", "agents", *(str(argument) for argument in arguments)])
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
+        return call("--db", "m.db", "agents", *arguments)
 
     return called
 

@@ -7,42 +7,23 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from commands import Done
 
 from metrics_store import MetricsStore, manifest, schema, sqlite
 from metrics_store.backup import creating
-from metrics_store.cli import main
 from metrics_store.clock import Clock
 from metrics_store.connection import Database
 from metrics_store.settings import Settings
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
 
 Call = Callable[..., Done]
 
 
 @pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Call:
+def call(call: Call) -> Call:
     """Run a command of the group on m.db, inside this process, in the test's folder."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = main(["backup", *map(str, arguments), "--db", "m.db"])
-        return Done(code, *capsys.readouterr())
-
-    return called
+    return lambda *arguments: call("backup", *arguments, "--db", "m.db")
 
 
 @pytest.fixture

@@ -7,23 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from checking import python_path
+from commands import Done
 
 from metrics_store import MetricsStore
-from metrics_store.cli import main
 
 COMMAND = [sys.executable, "-m", "metrics_store.cli"]
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -51,22 +42,6 @@ def run(tmp_path: Path) -> Callable[..., Done]:
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     return ran
-
-
-@pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Done]:
-    """Run the command inside this process, in the test's folder, not in a terminal."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return called
 
 
 @pytest.fixture

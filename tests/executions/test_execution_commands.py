@@ -4,41 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from commands import Done
 
 from metrics_store import MetricsStore
-from metrics_store.cli import main
 
 ESC = "\x1b[31m"
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 @pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Done]:
+def call(call: Callable[..., Done]) -> Callable[..., Done]:
     """Run `executions` inside this process, in the test's folder, not in a terminal."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = main(["executions", "--db", "e.db", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return called
+    return partial(call, "executions", "--db", "e.db")
 
 
 def test_what_is_recorded_is_listed_shown_and_added_up(call: Callable[..., Done]) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from examining import COMMAND, GIB, Done, disk, environment
+from commands import Done
+from examining import COMMAND, GIB, disk, environment
 from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, sqlite
-from metrics_store.cli import main
 from metrics_store.health import HealthReport, measure
 
 
@@ -92,19 +92,3 @@ print("ready", flush=True)
 sys.stdin.read()
 """
     return lambda path, *name: beside(code, path, *name).pid
-
-
-@pytest.fixture
-def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Callable[..., Done]:
-    """Run a command inside this process, in the test's folder, not in a terminal."""
-    monkeypatch.chdir(tmp_path)
-
-    def called(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return called

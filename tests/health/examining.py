@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 from checking import python_path
 
@@ -14,14 +13,6 @@ from metrics_store.health.surroundings import Room
 
 COMMAND = [sys.executable, "-m", "metrics_store.cli"]
 GIB = 1 << 30
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
 
 
 def disk(free: int, total: int = 2000 * GIB) -> Callable[[str], Room]:

@@ -10,41 +10,19 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from checking import problems, python_path
+from commands import Done
 from damaging import KEPT_FOR_EVER, LOG, content, folder_state, rewrite_log, tamper
 
 from metrics_store import MetricsStore
-from metrics_store.cli import main
 from metrics_store.integrity import check_file
 from metrics_store.render.check import show_check
 from metrics_store.render.screen import Screen
 
 FORBIDDEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 HARMFUL = "[red]x[/red] \x1b[31mred\x1b]0;t\x07 \x9b31m \u202eround \"quoted\" 'it' line\nbreak"
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
-    """Run the command inside this process, not in a terminal."""
-
-    def called(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return called
 
 
 class Terminal(StringIO):

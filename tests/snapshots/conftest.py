@@ -6,39 +6,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from checking import python_path
-
-from metrics_store.cli import main
-
-
-class Done(NamedTuple):
-    """What a command came to."""
-
-    code: int
-    out: str
-    err: str
+from commands import Done
 
 
 @pytest.fixture
 def call(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    call: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., Done]:
     """Run `metrics-store snapshots` in this process, in the test's folder, not in a terminal."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("METRICS_STORE_DB", str(tmp_path / "m.db"))
     monkeypatch.setenv("METRICS_STORE_DURABILITY", "normal")
-
-    def called(*arguments: object) -> Done:
-        capsys.readouterr()
-        code = main(["snapshots", *map(str, arguments)])
-        out, err = capsys.readouterr()
-        return Done(code, out, err)
-
-    return called
+    return partial(call, "snapshots")
 
 
 @pytest.fixture
