@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from metrics_store import clock, maintenance
 from metrics_store.connection import Database
+from metrics_store.errors import StoreBusy
 from metrics_store.retention.planning import is_held, kinds, of_family
 from metrics_store.retention.policy import Policy
 from metrics_store.retention.results import Applied, Deleted
@@ -21,6 +23,9 @@ _AIM = 0.01
 _FIRST, _LEAST, _MOST = 16, 4, 2_000
 #: Seqs that are looked for at once, in a view that lasts no longer than that.
 _LOOK = 2_000
+
+#: Batches between two checkpoints.
+_FOLD_EVERY = 4
 
 Progress = Callable[[str, int], None]
 
@@ -150,6 +155,10 @@ def _batch(
         return count, began
 
     count, began = database.write(work, rows=len(seqs))
+    # Left to grow, the log would be folded back in one go, for which everybody waits.
+    if pace.batches % _FOLD_EVERY == 0:
+        with suppress(StoreBusy):  # others look after the log, too
+            database.checkpoint()
     pace.took(len(seqs), time.perf_counter() - began)
     return count
 
