@@ -215,7 +215,7 @@ def content(path: Path) -> str:
 def _content_or_none(path: Path) -> str | None:
     try:
         return content(path)
-    except sqlite.Error:
+    except (sqlite.Error, UnicodeDecodeError):  # a byte that was flipped may be one of a text
         return None
 
 
