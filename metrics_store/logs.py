@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from metrics_store import rows
+from metrics_store.errors import DuplicateRecord
 from metrics_store.families import Family
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection, Value
@@ -51,6 +52,20 @@ def append(connection: Connection, family: Family, contents: Sequence[Content]) 
             connection.execute(family.folded(after))
         connection.execute(query("logs.fold"), (family.name,))
     return inserted
+
+
+def append_one(connection: Connection, family: Family, content: Content) -> None:
+    """Write one row to a family's log; the very same under its id again changes nothing.
+
+    Raises:
+        DuplicateRecord: the id, which is the first of its columns, belongs to another record.
+    """
+    if append(connection, family, (content,)):
+        return
+    sql = query("logs.digest_of").format(table=family.table, key=family.columns[0])
+    found = connection.execute(sql, (content[0],)).fetchone()
+    if found is None or found[0] != rows.digest(content):
+        raise DuplicateRecord(str(content[0]))
 
 
 def retired(connection: Connection, family: Family, ids: Sequence[str]) -> frozenset[str]:

@@ -259,11 +259,15 @@ def _failed(path: str, error: Exception) -> Exception:
     told = sqlite.translated(error, writing=True, where=path)
     if not isinstance(told, OutcomeUnknown):
         return told
-    # The index of the log could not be made; prepared statements do not say why.
-    with suppress(OSError):
-        if shutil.disk_usage(os.path.dirname(path)).free < _INDEX_BYTES:
-            return DiskFull(path)
-    return DiskFailed(f"{path}: {error}")
+    return DiskFull(path) if has_no_room(path) else DiskFailed(f"{path}: {error}")
+
+
+def has_no_room(path: str) -> bool:
+    """Whether the index of a log cannot be made; prepared statements only tell that it failed."""
+    try:
+        return shutil.disk_usage(os.path.dirname(path)).free < _INDEX_BYTES
+    except OSError:
+        return False
 
 
 def _recognised(connection: Connection, settings: Settings, path: str) -> None:

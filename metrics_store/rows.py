@@ -254,8 +254,8 @@ def moment_us(name: str, value: str | datetime) -> int:
     return us
 
 
-def duration_us(value: Duration) -> int | None:
-    """Whole microseconds of a duration in seconds.
+def duration_us(value: Duration, name: str = "duration_seconds") -> int | None:
+    """Whole microseconds of a duration in seconds; ``name`` is what errors call it.
 
     Raises:
         InvalidValue: it is negative, not finite, or past some 31 years.
@@ -265,11 +265,11 @@ def duration_us(value: Duration) -> int | None:
     if isinstance(value, timedelta):
         us = value // timedelta(microseconds=1)
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise InvalidValue(f"duration_seconds is {type(value).__name__}, not a number")
+        raise InvalidValue(f"{name} is {type(value).__name__}, not a number")
     elif not 0 <= value <= MAX_DURATION_US / clock.MICROSECONDS:
         us = -1  # NaN and infinities too
     else:
         us = round(value * clock.MICROSECONDS)
     if not 0 <= us <= MAX_DURATION_US:
-        raise InvalidValue(f"duration_seconds is {value!s:.40}", hint="It is 0 to 1e9 seconds.")
+        raise InvalidValue(f"{name} is {value!s:.40}", hint="It is 0 to 1e9 seconds.")
     return us

@@ -14,12 +14,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metrics_store import clock, pragmas, sqlite
+from metrics_store import clock, opening, pragmas, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import (
     CorruptStore,
+    DiskFull,
     NoMigrations,
     NoSpace,
+    ReadError,
     SchemaDrift,
     SchemaError,
     SchemaNewer,
@@ -97,13 +99,19 @@ def ensure(database: Database, directory: Path | None = None) -> None:
     """Bring a database to the newest schema, and refuse one that is newer.
 
     Raises:
+        DiskFull: there is no room to open it.
         SchemaNewer: it was made by a newer version of the package.
         SchemaDrift, UnknownMigration: its ledger does not agree with the files.
         MigrationFailed: nothing of the failed migration was kept.
     """
     directory = directory or migrations_directory()
     known = latest(directory)
-    found = version(database)
+    try:
+        found = version(database)
+    except ReadError as error:
+        if opening.has_no_room(database.path):
+            raise DiskFull(database.path) from error
+        raise
     if found > known:
         raise SchemaNewer(f"{database.path} has schema {found}, this version knows {known}")
     if found < known and database.read_only:

@@ -23,7 +23,7 @@ FLOORS = [
     ["checkpoints", "records", "readers", "opening", "logs"],
     ["writer"],
     ["connection"],
-    ["yoyo_backend", "tracking", "buffer"],
+    ["yoyo_backend", "tracking", "buffer", "retrying"],
     ["schema"],
     ["reaping", "totals", "timeline", "listing", "bulk", "manifest"],
     ["reports", "integrity"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from metrics_store import clock, logs, rows
+from metrics_store import clock, logs, retrying, rows
 from metrics_store.agents import values
 from metrics_store.agents.fields import (
     CommitFields,
@@ -16,14 +16,13 @@ from metrics_store.agents.fields import (
 )
 from metrics_store.agents.values import MICRO, MILLI, MOST, count, percent, scaled
 from metrics_store.connection import Database
-from metrics_store.errors import DuplicateRecord, InvalidValue, OutcomeUnknown
+from metrics_store.errors import InvalidValue
 from metrics_store.families import Family
 from metrics_store.families.activity import COMMITS, EVENT_TYPES, TASKS
 from metrics_store.families.agents import AGENT_STATUSES, AGENTS, RAG, SYSTEM, SYSTEM_STATUSES
 from metrics_store.logs import Content
 from metrics_store.rows import Moment
-from metrics_store.sql import query
-from metrics_store.sqlite import Connection, Value
+from metrics_store.sqlite import Connection
 
 _SHORT = 7
 
@@ -165,19 +164,7 @@ def write_one(database: Database, family: Family, content: Content) -> str:
         WriteError: it was not written.
     """
 
-    def work(connection: Connection) -> None:
-        if logs.append(connection, family, (content,)):
-            return
-        sql = query("agents.digest_of").format(table=family.table, key=family.columns[0])
-        found: tuple[Value, ...] | None = connection.execute(sql, (content[0],)).fetchone()
-        if found is None or found[0] != rows.digest(content):
-            raise DuplicateRecord(str(content[0]))
-
-    try:
-        database.write(work)
-    except OutcomeUnknown:
-        # The row may be there in spite of the error; once more does not count it twice.
-        database.write(work)
+    retrying.write(database, lambda connection: logs.append_one(connection, family, content))
     return str(content[0])
 
 

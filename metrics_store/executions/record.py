@@ -167,11 +167,7 @@ def _truth(name: str, value: object) -> int:
 
 
 def _duration(name: str, value: object) -> int | None:
-    try:
-        return rows.duration_us(cast("Duration", value))
-    except InvalidValue as error:
-        detail = error.detail.replace("duration_seconds", name, 1)
-        raise InvalidValue(detail, hint=error.hint) from None
+    return rows.duration_us(cast("Duration", value), name)
 
 
 def _money(name: str, value: object) -> int | None:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from metrics_store import clock, logs, rows
+from metrics_store import clock, logs, retrying, rows
 from metrics_store.connection import Database
-from metrics_store.errors import DuplicateRecord, InvalidValue, OutcomeUnknown, WriteError
+from metrics_store.errors import InvalidValue
 from metrics_store.executions.record import Content, content
 from metrics_store.families.executions import EXECUTIONS
 from metrics_store.records import BatchResult
@@ -25,23 +25,7 @@ def record(database: Database, task_id: str | None, fields: Mapping[str, object]
         WriteError: it was not written.
     """
     row = content(database.clock.now_us(), task_id, fields)
-
-    def work(connection: Connection) -> None:
-        identity = str(row[0])
-        found = connection.execute(query("executions.digest_of"), (identity,)).fetchone()
-        if found is None:
-            logs.append(connection, EXECUTIONS, [row])
-        elif found[0] != rows.digest(row):
-            raise DuplicateRecord(identity)
-
-    try:
-        database.write(work)
-    except OutcomeUnknown as unknown:
-        # It may be there in spite of the error; what is there is passed over.
-        try:
-            database.write(work)
-        except WriteError as error:
-            raise unknown from error
+    retrying.write(database, lambda connection: logs.append_one(connection, EXECUTIONS, row))
     return str(row[0])
 
 

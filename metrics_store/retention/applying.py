@@ -23,7 +23,6 @@ _AIM = 0.01
 _FIRST, _LEAST, _MOST = 16, 4, 2_000
 #: Seqs that are looked for at once, in a view that lasts no longer than that.
 _LOOK = 2_000
-
 #: Batches between two checkpoints.
 _FOLD_EVERY = 4
 
@@ -142,6 +141,8 @@ def _batch(
 
     def work(connection: Connection) -> tuple[int, float]:
         began = time.perf_counter()
+        if is_held(connection, family):
+            return 0, began  # a migration was started since they were looked for
         connection.execute(family.retired(rows))
         if family.keep.remember:
             sql = query("retention.remember")

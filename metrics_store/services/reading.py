@@ -9,12 +9,12 @@ from metrics_store import clock, rows, windows
 from metrics_store.connection import Database
 from metrics_store.errors import InvalidQuery
 from metrics_store.rows import Moment
-from metrics_store.services.recording import AHEAD_US
+from metrics_store.services.recording import AHEAD_US, Content, heartbeat
 from metrics_store.services.results import Heartbeat, ServiceStatus, State
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
-#: A row of ``current``, ``newest_until`` and ``history``: name, status, task, moment, recorded,
+#: A row of ``current`` and ``newest_until``: name, status, task, moment, recorded,
 #: down, grace, latency.
 _Row = tuple[str, str, str | None, int, int | None, int, int, int | None]
 Window = str | float | timedelta
@@ -87,19 +87,7 @@ def history(
     _require_limit(limit)
     start_us, end_us = edges(database, window, until)
     with database.read() as connection:
-        found: Sequence[_Row] = connection.execute(
+        found: Sequence[Content] = connection.execute(
             query("services.history"), (service, start_us, end_us, -1 if limit is None else limit)
         ).fetchall()
-    return [
-        Heartbeat(
-            name,
-            status,
-            task,
-            clock.text(us),
-            clock.text(us if created_us is None else created_us),
-            bool(down),
-            grace_us / 1e6,
-            None if latency_us is None else latency_us / 1e6,
-        )
-        for name, status, task, us, created_us, down, grace_us, latency_us in found
-    ]
+    return [heartbeat(row) for row in found]

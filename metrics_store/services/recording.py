@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from metrics_store import clock, logs, rows
+from metrics_store import clock, logs, retrying, rows
 from metrics_store.connection import Database
-from metrics_store.errors import InvalidValue, OpenError, OutcomeUnknown, ReadError, WriteError
+from metrics_store.errors import InvalidValue
 from metrics_store.families.services import SERVICES
 from metrics_store.rows import Duration, Moment
 from metrics_store.services.judging import Judge, Span, interval_us, judge_of
@@ -100,11 +100,7 @@ def latency_us(value: Duration) -> int | None:
     Raises:
         InvalidValue: it is negative, not finite, or past some 31 years.
     """
-    try:
-        return rows.duration_us(value)
-    except InvalidValue as error:
-        raise InvalidValue(error.detail.replace("duration_seconds", "latency"), hint=error.hint) \
-            from None  # fmt: skip
+    return rows.duration_us(value, "latency")
 
 
 def record(database: Database, beats: Sequence[Beat]) -> list[Heartbeat]:
@@ -117,20 +113,14 @@ def record(database: Database, beats: Sequence[Beat]) -> list[Heartbeat]:
     contents: list[Content] = []
 
     def work(connection: Connection) -> None:
+        # Of a try whose end is not known they are all there, or none.
+        if contents and _is_there(connection, contents[-1]):
+            return
         contents.clear()
         contents.extend(_judged(connection, beats))
         logs.append(connection, SERVICES, contents)
 
-    try:
-        database.write(work, rows=len(beats))
-    except OutcomeUnknown as unknown:
-        try:
-            database.write(lambda connection: None)  # lets the log begin anew, synced
-            # They may be there in spite of the error: all of them, or none.
-            if not _is_there(database, contents):
-                database.write(work, rows=len(beats))
-        except (WriteError, ReadError, OpenError) as error:
-            raise unknown from error
+    retrying.write(database, work, rows=len(beats))
     return [heartbeat(content) for content in contents]
 
 
@@ -156,13 +146,9 @@ def _judged(connection: Connection, beats: Sequence[Beat]) -> list[Content]:
     return found
 
 
-def _is_there(database: Database, contents: Sequence[Content]) -> bool:
-    if not contents:
-        return False
-    last = contents[-1]
-    with database.read() as connection:
-        values = (*last[:3], rows.digest(last))
-        return connection.execute(query("services.is_there"), values).fetchone() is not None
+def _is_there(connection: Connection, content: Content) -> bool:
+    values = (*content[:3], rows.digest(content))
+    return connection.execute(query("services.is_there"), values).fetchone() is not None
 
 
 def heartbeat(content: Content) -> Heartbeat:

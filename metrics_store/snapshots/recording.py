@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from metrics_store import clock, logs, rows, windows
+from metrics_store import clock, logs, retrying, rows, windows
 from metrics_store.connection import Database
-from metrics_store.errors import OutcomeUnknown
 from metrics_store.families.snapshots import SNAPSHOTS
 from metrics_store.rows import Moment
 from metrics_store.snapshots import mapping, payload
@@ -43,11 +42,7 @@ def record(
         logs.append(connection, SNAPSHOTS, [row])
         return Recorded(True, str(row[0]), str(row[1]))
 
-    try:
-        return database.write(work)
-    except OutcomeUnknown:
-        # It may be there in spite of the error; under the same id it is never there twice.
-        return database.write(work)
+    return retrying.write(database, work)
 
 
 def moment_us(document: Document, at: Moment, zones: Zones, now_us: int) -> int:

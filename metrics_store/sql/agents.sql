@@ -1,8 +1,4 @@
--- Agents, tasks, commits, system health and retrieval; {table} and {key} are of a declaration.
-
--- name: digest_of
--- The digest of a row by its id.
-SELECT digest FROM {table} WHERE {key} = ?;
+-- Agents, tasks, commits, system health and retrieval; {table} is of a declaration.
 
 -- name: status_of_all
 -- Where each agent stands.

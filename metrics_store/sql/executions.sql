@@ -1,10 +1,6 @@
 -- Executions. Numbers over time come from the rollups for whole days, and from the log for the two
 -- days that a window cuts.
 
--- name: digest_of
--- The digest of an execution.
-SELECT digest FROM executions WHERE id = ?;
-
 -- name: digests_of
 -- The digests of those of some executions that are there, by ids as a JSON array.
 SELECT id, digest FROM executions WHERE id IN (SELECT value FROM json_each(?));

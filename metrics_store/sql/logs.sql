@@ -4,6 +4,10 @@
 -- Write rows to a log; one that is there already is passed over.
 INSERT INTO {table} ({columns}, digest) VALUES {rows} ON CONFLICT DO NOTHING;
 
+-- name: digest_of
+-- The digest of a row by its id.
+SELECT digest FROM {table} WHERE {key} = ?;
+
 -- name: last
 -- The last row of a log.
 SELECT ifnull(max(seq), 0) FROM {table};

@@ -57,7 +57,8 @@ LIMIT 1;
 
 -- name: history
 -- The heartbeats of a service from one moment to another, newest first.
-SELECT service_name, status, current_task, heartbeat_us, created_us, down, grace_us, latency_us
+SELECT service_name, heartbeat_us, ordinal, status, current_task, down, grace_us, latency_us,
+       created_us
 FROM system_status_history WHERE service_name = ? AND heartbeat_us BETWEEN ? AND ?
 ORDER BY heartbeat_us DESC, ordinal DESC LIMIT ?;
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from checking import problems
 from public_write import BEFORE, DATABASE, Outcome, Place, Write, ids_of, record, records
+from telemetry_writes import TELEMETRY
 
 from metrics_store import MetricsStore, Settings, manifest, schema, sqlite
 from metrics_store.backup import creating, restoring
@@ -275,5 +276,6 @@ WRITES = {
             _numbers_stay,
             deletes=frozenset(_OLDEN),
         ),
+        *TELEMETRY,
     )
 }

@@ -137,17 +137,38 @@ def test_a_clock_set_back_deletes_less(open_store: Open, clock: SettableClock) -
     assert store.retain({"skill": "5 days"}).families == ()
 
 
-def test_a_way_back_to_json_keeps_every_row(store: MetricsStore) -> None:
-    store.record_invocations([aged(n) for n in reversed(range(20))])
+def begin_migration(store: MetricsStore) -> None:
     store.database.write(
         lambda connection: connection.execute(
             "INSERT INTO legacy_migration VALUES ('a', '/x.json', 1, 'database', ?)", (NOW,)
         )
     )
+
+
+def test_a_way_back_to_json_keeps_every_row(store: MetricsStore) -> None:
+    store.record_invocations([aged(n) for n in reversed(range(20))])
+    begin_migration(store)
     [skill] = store.retention_plan({"skill": "5 days"}).families[:1]
     assert skill.due == 14
     assert "way back" in skill.held
     assert store.retain({"skill": "5 days"}).families == ()
+
+
+def test_a_migration_that_starts_meanwhile_keeps_the_rows_that_are_left(
+    store: MetricsStore,
+) -> None:
+    store.record_invocations([aged(n / 100) for n in reversed(range(2000))])
+    deleted: list[int] = []
+
+    def begin_once(family: str, rows: int) -> None:
+        deleted.append(rows)
+        if len(deleted) == 1:
+            begin_migration(store)
+
+    [done] = store.retain({"skill": "5 days"}, progress=begin_once).families
+    assert done.rows == deleted[0] < 1000
+    left = store.query("SELECT count(*) AS n FROM skill_invocation")
+    assert left == [{"n": 2000 - done.rows}]
 
 
 @pytest.mark.parametrize(
