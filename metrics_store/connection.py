@@ -74,10 +74,12 @@ class Database:
             self._writer = Writer(self.path, settings, clock, self.waiting)
             #: What a file that is read without locks looked like when it was opened.
             self._unchanged: tuple[tuple[int, ...], ...] | None = None
+            #: The schema's version when it was opened; None if it was for reading only.
+            self.found_version: int | None = None
             if read_only:
                 self._open_reader("reader").close()
             else:
-                self._writer.open()
+                self.found_version = self._writer.open()
         forking.register(self)
 
     # Closing, and forking

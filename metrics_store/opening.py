@@ -56,13 +56,13 @@ def writer(path: str, settings: Settings, patience: Patience, deadline: int) -> 
     try:
         connection = sqlite.connect(path)
     except sqlite.Error as error:
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
     try:
         patience.patiently(lambda: pragmas.for_writing(connection, settings, path), deadline)
         _same_log(connection, path, committed)
     except (sqlite.Error, UnicodeDecodeError) as error:
         connection.close()
-        raise _failed(path, error) from error
+        raise failed(path, error) from error
     except BaseException:
         # A file that is not ours is left as it was: closing would fold its log back.
         sqlite.close_untouched(connection, path)
@@ -253,21 +253,18 @@ def _is_back(path: str) -> bool:
     return True
 
 
-def _failed(path: str, error: Exception) -> Exception:
+def failed(path: str, error: Exception) -> Exception:
+    """The error of ours for one that opening a store ended with."""
     if isinstance(error, UnicodeDecodeError):
         return CorruptStore(f"{path}: its schema is no text")
     told = sqlite.translated(error, writing=True, where=path)
     if not isinstance(told, OutcomeUnknown):
         return told
-    return DiskFull(path) if has_no_room(path) else DiskFailed(f"{path}: {error}")
-
-
-def has_no_room(path: str) -> bool:
-    """Whether the index of a log cannot be made; prepared statements only tell that it failed."""
-    try:
-        return shutil.disk_usage(os.path.dirname(path)).free < _INDEX_BYTES
-    except OSError:
-        return False
+    # The index of the log could not be made; prepared statements do not say why.
+    with suppress(OSError):
+        if shutil.disk_usage(os.path.dirname(path)).free < _INDEX_BYTES:
+            return DiskFull(path)
+    return DiskFailed(f"{path}: {error}")
 
 
 def _recognised(connection: Connection, settings: Settings, path: str) -> None:

@@ -14,14 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from metrics_store import clock, opening, pragmas, sqlite
+from metrics_store import clock, pragmas, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import (
     CorruptStore,
-    DiskFull,
     NoMigrations,
     NoSpace,
-    ReadError,
     SchemaDrift,
     SchemaError,
     SchemaNewer,
@@ -95,23 +93,20 @@ def latest(directory: Path) -> int:
     return max(numbers)
 
 
-def ensure(database: Database, directory: Path | None = None) -> None:
+def ensure(database: Database, directory: Path | None = None, found: int | None = None) -> None:
     """Bring a database to the newest schema, and refuse one that is newer.
 
+    Args:
+        found: its version, if that was read a moment ago.
+
     Raises:
-        DiskFull: there is no room to open it.
         SchemaNewer: it was made by a newer version of the package.
         SchemaDrift, UnknownMigration: its ledger does not agree with the files.
         MigrationFailed: nothing of the failed migration was kept.
     """
     directory = directory or migrations_directory()
     known = latest(directory)
-    try:
-        found = version(database)
-    except ReadError as error:
-        if opening.has_no_room(database.path):
-            raise DiskFull(database.path) from error
-        raise
+    found = version(database) if found is None else found
     if found > known:
         raise SchemaNewer(f"{database.path} has schema {found}, this version knows {known}")
     if found < known and database.read_only:

@@ -76,7 +76,7 @@ class MetricsStore(Closing, Operations, Telemetry, Reports):
             )
         opened = Database(settings, clock or Clock(), create=create, read_only=read_only)
         try:
-            schema.ensure(opened)
+            schema.ensure(opened, found=opened.found_version)
         except BaseException:
             opened.close()
             raise

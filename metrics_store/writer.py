@@ -47,13 +47,21 @@ class Writer:
         # After an I/O error: what was written but not synced may never reach the disk.
         self._suspect = False
 
-    def open(self) -> None:
-        """Open the connection, rather than at the first write.
+    def open(self) -> int:
+        """Open the connection, rather than at the first write, and give the schema's version.
 
         Raises:
             OpenError: it cannot be opened.
         """
-        self._open(self._patience.deadline())
+        deadline = self._patience.deadline()
+        connection = self._open(deadline)
+        try:
+            (version,) = self._patience.patiently(
+                lambda: connection.execute("PRAGMA user_version").fetchone(), deadline
+            )
+        except sqlite.Error as error:
+            raise opening.failed(self._path, error) from error
+        return int(version)
 
     def _open(self, deadline: int) -> Connection:
         self._connection = opening.writer(self._path, self._settings, self._patience, deadline)

@@ -12,13 +12,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from yoyo import read_migrations
 from yoyo.backends.core.sqlite3 import SQLiteBackend
-from yoyo.migrations import Migration
+from yoyo.migrations import Migration, StepCollector
 
 from metrics_store import sqlite
 from metrics_store.errors import MigrationFailed
@@ -95,12 +96,40 @@ class MigrationFile:
         self._run(connection, "rollback")
 
     def _run(self, connection: Connection, direction: str) -> None:
+        if not self._migration.loaded:
+            self._load()
         try:
             self._migration.process_steps(Backend(connection), direction)
         except sqlite.DatabaseError as error:
             if sqlite.is_busy(error) or sqlite.code(error) in (10, 11, 13):
                 raise  # the disk's fault or another process's, not the migration's
             raise MigrationFailed(f"{self.name}: {error}") from error
+
+    def _load(self) -> None:
+        # Left to yoyo, sqlparse splits the files: 0.45 of the 0.5 s that a new store took.
+        collector = StepCollector(migration=self._migration)
+        forward = _statements_of(self.path)
+        backward = _statements_of(self.rollback_path) if self.rollback_path.is_file() else []
+        for step, undo in zip_longest(forward, reversed(backward)):
+            collector.add_step(step, undo)
+        self._migration.steps = collector.create_steps(self._migration.use_transactions)
+
+
+def _statements_of(path: Path) -> list[str]:
+    return statements(path.read_text(encoding="utf-8"))
+
+
+def statements(text: str) -> list[str]:
+    """The statements of a text, cut where SQLite says that one is complete."""
+    found = []
+    start = 0
+    for match in re.finditer(";", text):
+        statement = text[start : match.end()]
+        if sqlite.binding.complete_statement(statement):
+            found.append(statement.strip())
+            start = match.end()
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
 
 
 def read(directory: Path) -> list[MigrationFile]:

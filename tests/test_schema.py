@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import sqlparse
 from checking import problems
 
 from metrics_store import MetricsStore, Settings, schema, sqlite
@@ -23,6 +24,7 @@ from metrics_store.errors import (
     SchemaNewer,
     UnknownMigration,
 )
+from metrics_store.yoyo_backend import statements
 
 LATEST = schema.latest(schema.migrations_directory())
 Open = Callable[..., MetricsStore]
@@ -309,3 +311,23 @@ def test_a_second_copy_within_the_same_microsecond_is_no_accident(store: Metrics
     second = schema.back_up(store.database)
     assert first != second
     assert problems(first) == problems(second) == []
+
+
+def test_files_are_cut_into_the_statements_that_another_parser_finds() -> None:
+    for file in sorted(schema.migrations_directory().glob("*.sql")):
+        text = file.read_text(encoding="utf-8")
+        assert statements(text) == [part for part in sqlparse.split(text) if part], file.name
+
+
+def test_a_statement_ends_where_sqlite_says_so() -> None:
+    trigger = (
+        "CREATE TRIGGER a AFTER INSERT ON b BEGIN SELECT CASE 1 WHEN 1 THEN ';' END; SELECT 2; END;"
+    )
+    text = f"-- one; two\nSELECT ';'; /* ; */ SELECT \"a;b\";\n{trigger}\n\nSELECT 3"
+    assert statements(text) == [
+        "-- one; two\nSELECT ';';",
+        '/* ; */ SELECT "a;b";',
+        trigger,
+        "SELECT 3",
+    ]
+    assert statements(" \n") == []

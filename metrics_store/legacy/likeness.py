@@ -36,7 +36,11 @@ def likeness(row: StoredRow, u: Understood) -> int:
         if plain and row["session_id"] == u.session_id and _is_source_and(legacy, raw + "}"):
             return EQUAL
         if u.is_bare and _is_source_and(legacy, raw + ',"beyond":true}'):
-            return EQUAL if plain and row["session_id"] is None else BARE
+            if row["session_id"] is not None:
+                return BARE
+            if plain:
+                return EQUAL
+            # Its attributes may come to nothing.
     if not is_legible(row):
         return UNLIKE
     says = u.content

@@ -44,6 +44,7 @@ __all__ = [
     "ProgrammingError",
     "Warning",
     "apilevel",
+    "complete_statement",
     "connect",
     "default_vfs",
     "paramstyle",
@@ -66,6 +67,11 @@ _COMMENTS = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?(?:\*/|$)|;)*", re.DOTALL
 _DML = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 _VFS_POINTER = 27
 _BUSY, _LOCKED, _DONE = 5, 6, 101
+
+
+def complete_statement(statement: str) -> bool:
+    """Whether a text ends with the end of a statement."""
+    return bool(apsw.complete(statement))
 
 
 def put_on() -> ModuleType:

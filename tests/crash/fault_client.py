@@ -18,7 +18,6 @@ from typing import Any, Self
 from checking import python_path
 from fault_server import SAID, STDERR
 from faulty_vfs import Fault, Io
-from parsed_once import parse_once
 from public_write import Write
 
 _SERVER = Path(__file__).with_name("fault_server.py")
@@ -51,7 +50,6 @@ class Server:
 
     def __init__(self, folder: Path, engine: str = "") -> None:
         self._folder = folder
-        parse_once()
         self._process = subprocess.Popen(
             [sys.executable, str(_SERVER), *([engine] if engine else [])],
             stdin=subprocess.PIPE,

@@ -38,11 +38,9 @@ def main() -> None:
         apsw_binding.put_on()
     import public_writes  # noqa: F401, all of the product that is needed
     from faulty_vfs import install
-    from parsed_once import parse_once
 
     from metrics_store import sqlite
 
-    parse_once()
     try:
         disk = install(sqlite.binding)
     except LookupError as error:

@@ -169,7 +169,7 @@ class Disk:
             io = Io(len(self.calls) + 1, method, _name(path), offset, size)
             self.calls.append(io)
             if self._fault is not None and io.number >= self._fault.number:
-                return self._struck(io, self._fault, call)
+                return self._struck(io, self._fault, call, path)
         if method == "sync" and self._sync_fails_in:
             self._sync_fails_in -= 1
             if not self._sync_fails_in:
@@ -182,8 +182,10 @@ class Disk:
             self._recorder(method, path, offset, content)
         return result
 
-    def _struck(self, io: Io, fault: Fault, call: Callable[[int], int]) -> int:
+    def _struck(self, io: Io, fault: Fault, call: Callable[[int], int], path: str) -> int:
         first = io.number == fault.number
+        if "full" in fault.kind and io.method == "map" and _is_mapped(io, path):
+            return call(io.size)
         match fault.kind:
             case "once" if first:
                 return _ERROR[io.method]
@@ -327,6 +329,14 @@ def _guarded(function: Callable[..., int]) -> Callable[..., int]:
 
 def _name(path: str) -> str:
     return os.path.basename(path) or "temporary"
+
+
+def _is_mapped(io: Io, path: str) -> bool:
+    """Whether a region of the log's index is in its file already, so that it needs no space."""
+    try:
+        return os.path.getsize(f"{path}-shm") >= (io.offset + 1) * io.size
+    except OSError:
+        return False
 
 
 def _die() -> None:
