@@ -18,6 +18,7 @@ import click
 import typer
 from checking import python_path
 
+import metrics_store
 from metrics_store.cli.application import app
 from metrics_store.cli.options import PROGRAM
 
@@ -127,6 +128,27 @@ class Document:
             if isinstance(node, ast.ImportFrom) and node.module == "metrics_store"
             for alias in node.names
         }
+
+    def astray(self, *known: str) -> list[str]:
+        """Whatever it names that is not there: in the code, among the options, or in the project.
+
+        Args:
+            known: names of somebody else's.
+        """
+        named = {
+            *self.unknown_names(),
+            *self.unknown_options(),
+            *self.dead_links(),
+            *(self.imported() - set(metrics_store.__all__)),
+            *(name for name in self.files() if not (ROOT / name).exists()),
+        }
+        return sorted(named.difference(known))
+
+    def not_shown(self, group: str) -> list[str]:
+        """The commands of a group that nobody types in this document."""
+        typed = "\n".join(text for language, text in self.blocks if language == "console")
+        ours = (command for command in commands() if command.startswith(f"{PROGRAM} {group} "))
+        return [command for command in ours if command not in typed]
 
 
 def commands(command: click.Command | None = None, path: str = PROGRAM) -> Iterator[str]:

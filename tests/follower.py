@@ -12,11 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from checking import is_store, problems
 from documents import ROOT, environment, in_terminal
 
 COLUMNS = 100
@@ -48,8 +51,8 @@ class Shown(NamedTuple):
     output: str
 
 
-def blocks(text: str, chapter: Callable[[str], bool]) -> Iterator[Block]:
-    """What happens in some chapters of a document, in order."""
+def blocks(text: str, chapter: Callable[[str], bool] = lambda _: True) -> Iterator[Block]:
+    """What happens in some chapters of a document, in order; by default in all of them."""
     title, saved = "", ""
     pattern = re.compile(
         r"^## (?P<title>.+)$|Save this as `(?P<file>[^`]+)`:$|^> (?P<event>.+)$"
@@ -112,6 +115,12 @@ class Walk:
         path.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}\n')
         path.chmod(0o755)
 
+    def follow(self, page: Iterable[Block]) -> None:
+        """Do what all blocks say; it must come to what they show."""
+        for block in page:
+            self.take(block)
+        assert self.wrong == [], "\n\n".join(self.wrong)
+
     def take(self, block: Block) -> None:
         """Do what a block says."""
         if block.kind == "event":
@@ -171,10 +180,21 @@ class Walk:
 
     def _has(self, output: str, real: str) -> bool:
         """Whether it is shown as it is, but for what is left out at `...`."""
-        pieces = [steady(piece) for piece in re.split(r"^\.\.\.$", output, flags=re.MULTILINE)]
-        text = steady(real.replace(str(self.folder), "/srv/app"))
-        middle = "(.*)".join(map(re.escape, pieces))
-        return re.fullmatch(middle, text, re.DOTALL) is not None
+        pieces = [self.plain(piece) for piece in re.split(r"^\.\.\.$", output, flags=re.MULTILINE)]
+        text = self.plain(real.replace(str(self.folder), "/srv/app"))
+        return re.fullmatch("(?:.*)".join(map(re.escape, pieces)), text, re.DOTALL) is not None
+
+    def plain(self, text: str) -> str:
+        """A text without what differs from run to run."""
+        return steady(text)
+
+    def stores(self) -> list[Path]:
+        """Every store that was made on the way."""
+        return sorted(path for path in self.folder.rglob("*.db") if is_store(path))
+
+    def unsound(self) -> dict[str, object]:
+        """What is wrong with stores that ought to be sound."""
+        return {str(path): found for path in self.stores() if (found := problems(path))}
 
     def close(self) -> None:
         for job in self._jobs:
@@ -182,10 +202,35 @@ class Walk:
             job.wait()
 
 
+Walker = TypeVar("Walker", bound=Walk)
+
+
+@contextmanager
+def walking(kind: type[Walker]) -> Iterator[Walker]:
+    """Somebody in a folder of their own, with a short name: long ones are broken in a terminal.
+
+    Whatever they went through, the stores that they leave are sound.
+    """
+    root = Path(tempfile.mkdtemp(prefix="w", dir="/tmp")).resolve()
+    walk = kind(root)
+    try:
+        yield walk
+    finally:
+        walk.close()
+        stores, unsound = walk.stores(), walk.unsound()
+        shutil.rmtree(root)
+    assert stores or not walk.ran
+    assert unsound == {}
+
+
 def steady(text: str) -> str:
     """A text without what differs from run to run, nor how it is laid out in lines."""
-    text = " ".join(text.split())
-    for pattern, name in CHANGING:
+    return named(" ".join(text.split()), CHANGING)
+
+
+def named(text: str, changing: Iterable[tuple[str, str]]) -> str:
+    """A text with the names of what changes, for whatever has the pattern before each."""
+    for pattern, name in changing:
         text = re.sub(pattern, name, text)
     return text
 

@@ -113,26 +113,33 @@ def _now(database: Database, now: Moment) -> datetime:
     return clock.to_datetime(us)
 
 
-def agent_days(database: Database, agent_id: str | None, days: int, now: Moment) -> list[AgentDay]:
-    """Each agent on each day that has samples, oldest first."""
+def _days_of(
+    database: Database, scope: str, agent_id: str | None, days: int, now: Moment
+) -> list[_Period]:
+    """The days of an agent, or of all of them."""
     wanted = days_until(database, days, now)
     found = None if agent_id is None else searchable("agent_id", agent_id)
-    if found != agent_id:
+    if found != agent_id:  # no agent can have that id
         return []
     with database.read() as connection:
-        return [
-            AgentDay(
-                p.period,
-                p.subject,
-                sum(p.labels.get("status", {}).values()),
-                p.labels.get("status", {}),
-                p.measured("cpu", MILLI),
-                p.measured("memory", MILLI),
-                p.measured("memory_percent", MILLI),
-                p.measured("uncommitted", 1),
-            )
-            for p in _periods(connection, "agent", wanted, found)
-        ]
+        return list(_periods(connection, scope, wanted, found))
+
+
+def agent_days(database: Database, agent_id: str | None, days: int, now: Moment) -> list[AgentDay]:
+    """Each agent on each day that has samples, oldest first."""
+    return [
+        AgentDay(
+            p.period,
+            p.subject,
+            sum(p.labels.get("status", {}).values()),
+            p.labels.get("status", {}),
+            p.measured("cpu", MILLI),
+            p.measured("memory", MILLI),
+            p.measured("memory_percent", MILLI),
+            p.measured("uncommitted", 1),
+        )
+        for p in _days_of(database, "agent", agent_id, days, now)
+    ]
 
 
 def system_periods(database: Database, wanted: Sequence[str], prefix: str) -> list[SystemPeriod]:
@@ -185,22 +192,17 @@ def commit_days(
     database: Database, agent_id: str | None, days: int, now: Moment
 ) -> list[CommitDay]:
     """The commits of each agent on each day that has any, oldest first."""
-    wanted = days_until(database, days, now)
-    found = None if agent_id is None else searchable("agent_id", agent_id)
-    if found != agent_id:
-        return []
-    with database.read() as connection:
-        return [
-            CommitDay(
-                p.period,
-                p.subject or None,
-                p.numbers["day"].n,
-                p.total("files"),
-                p.total("added"),
-                p.total("deleted"),
-            )
-            for p in _periods(connection, "commit", wanted, found)
-        ]
+    return [
+        CommitDay(
+            p.period,
+            p.subject or None,
+            p.numbers["day"].n,
+            p.total("files"),
+            p.total("added"),
+            p.total("deleted"),
+        )
+        for p in _days_of(database, "commit", agent_id, days, now)
+    ]
 
 
 def velocity(database: Database, days: int, now: Moment) -> TaskVelocity:

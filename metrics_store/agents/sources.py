@@ -7,16 +7,14 @@ import json
 import sys
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple, cast
 
-from metrics_store import sqlite
+from metrics_store import foreign
 from metrics_store.agents.forms import FORMS
 from metrics_store.errors import SourceError
 from metrics_store.sql import query
 
-_SQLITE = b"SQLite format 3\0"
 _GZIP = b"\x1f\x8b"
 #: Longest line, in bytes.
 _LONGEST = 64 << 20
@@ -43,16 +41,8 @@ def records(source: Path) -> Iterator[Raw]:
     if str(source) == "-":
         yield from _lines(sys.stdin.buffer, "-")
         return
-    try:
-        # To open and close a database that this process has open would drop its locks.
-        with sqlite.without_connection(str(source)) as free:
-            if not free:
-                raise SourceError(f"{source} is the store itself, or open in this process")
-            with source.open("rb") as file:
-                head = file.read(len(_SQLITE))
-    except OSError as error:
-        raise SourceError(f"{source}: {error.strerror}") from error
-    if head == _SQLITE:
+    head = foreign.head_of(source)
+    if head == foreign.MAGIC:
         yield from _rows(source)
         return
     try:
@@ -83,7 +73,8 @@ def _lines(file: IO[bytes], name: str) -> Iterator[Raw]:
 
 
 def _rows(source: Path) -> Iterator[Raw]:
-    with _foreign(source) as connection:
+    # Where a text is not UTF-8, the rest of it still is.
+    with foreign.opened(source, errors="replace") as connection:
         there = {name for (name,) in connection.execute(query("agents.source_tables"))}
         tables = [name for name in FORMS if name in there]
         if not tables:
@@ -91,29 +82,6 @@ def _rows(source: Path) -> Iterator[Raw]:
                 f"{source} has none of these tables", hint=f"It needs {', '.join(FORMS)}: one."
             )
         for table in tables:
-            cursor = connection.execute(query("agents.source_rows").format(table=table))
-            columns = [column[0] for column in cursor.description]
-            for number, row in enumerate(cursor, 1):
-                said = dict(zip(columns, row, strict=True))
+            sql = query("agents.source_rows").format(table=table)
+            for number, said in foreign.numbered(connection, sql):
                 yield Raw(f"{table}, row {number:,}", table, said)
-
-
-@contextmanager
-def _foreign(source: Path) -> Iterator[sqlite.Connection]:
-    """Somebody else's database, read and left as it is."""
-    path = str(source.resolve())
-    try:
-        connection = sqlite.connect(path, read_only=True)
-    except sqlite.Error as error:
-        raise SourceError(f"{source}: {error}") from error
-    # Where a text is not UTF-8, the rest of it still is.
-    connection.text_factory = lambda text: text.decode("utf-8", "replace")
-    try:
-        connection.execute("BEGIN")
-        yield connection
-    except sqlite.Error as error:
-        raise SourceError(f"{source}: {error}") from error
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        sqlite.close_untouched(connection, path)

@@ -13,14 +13,14 @@ from datetime import tzinfo
 from itertools import islice
 from pathlib import Path
 
-from metrics_store import clock, logs, rows, sqlite, timeline
+from metrics_store import clock, foreign, logs, rows, timeline
 from metrics_store.agents.importing import moment_us
 from metrics_store.agents.sources import Raw, records
+from metrics_store.alerts.events import Event
 from metrics_store.alerts.results import AlertsImported
 from metrics_store.connection import Database
-from metrics_store.errors import InvalidValue, SourceError
+from metrics_store.errors import InvalidValue
 from metrics_store.families.alerts import ALERTS, SEVERITIES, TYPES
-from metrics_store.logs import Content
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
@@ -63,11 +63,11 @@ def take_in(database: Database, source: Path, zone: str | None) -> AlertsImporte
     return AlertsImported(str(source), **counts, problems=tuple(problems))
 
 
-def _taken(database: Database, batch: list[list[Content]]) -> dict[str, int]:
+def _taken(database: Database, batch: list[list[Event]]) -> dict[str, int]:
     return database.write(lambda connection: _write(connection, batch), rows=2 * len(batch))
 
 
-def _write(connection: Connection, batch: list[list[Content]]) -> dict[str, int]:
+def _write(connection: Connection, batch: list[list[Event]]) -> dict[str, int]:
     counts = dict.fromkeys(("inserted", "already_there", "retired"), 0)
     horizon = logs.horizon(connection, ALERTS)
     for events in batch:
@@ -80,59 +80,62 @@ def _write(connection: Connection, batch: list[list[Content]]) -> dict[str, int]
     return counts
 
 
-def _is_retired(events: list[Content], horizon: str) -> bool:
+def _is_retired(events: list[Event], horizon: str) -> bool:
     """Whether retention would have deleted it, and perhaps has."""
-    (_, _, _, _, severity, *_), (_, _, at, event, *_) = events[0], events[-1]
-    return event == "resolved" and severity != "critical" and str(at) < horizon
+    opened, last = events[0], events[-1]
+    return last.event == "resolved" and opened.severity != "critical" and last.at < horizon
 
 
-def _events(raw: Raw, zone: tzinfo) -> list[Content]:
-    """What happened to an alert, oldest first, as rows of the log."""
+def _events(raw: Raw, zone: tzinfo) -> list[Event]:
+    """What happened to an alert, oldest first."""
     said = raw.said
     if isinstance(said, str):
         raise InvalidValue(said)
     alert_id = rows.label("alert_id", said.get("alert_id"))
     severity = _word(said, "severity", SEVERITIES)
-    about = (
-        _word(said, "type", TYPES),
-        None,
-        None,
-        rows.label("title", said.get("title")),
-        rows.optional("message", said.get("message")) or "",
-        rows.optional("source", said.get("source")) or "import",
-    )
+    type_ = _word(said, "type", TYPES)
+    title = rows.label("title", said.get("title"))
+    message = rows.optional("message", said.get("message")) or ""
+    source = rows.optional("source", said.get("source")) or "import"
     created_us = moment_us(said.get("created_at"), zone)
-    metadata = _metadata(said.get("metadata"))
-    found: list[Content] = [
-        _row(alert_id, "opened", severity, created_us, about, None, None, metadata)
-    ]
+    opened = Event(
+        id=_id(alert_id, "opened"),
+        alert_id=alert_id,
+        at=clock.text(created_us),
+        event="opened",
+        severity=severity,
+        type=type_,
+        rule=None,
+        subject=None,
+        title=title,
+        message=message,
+        source=source,
+        actor=None,
+        lasted_us=None,
+        metadata=_metadata(said.get("metadata")),
+    )
+    found = [opened]
     last_us = created_us
-    for event, flag in (("acknowledged", "acknowledged"), ("resolved", "resolved")):
-        if not _flag(said, flag):
+    for event in ("acknowledged", "resolved"):
+        if not _flag(said, event):
             continue
         moment = said.get(f"{event}_at")
         told_us = last_us if moment in (None, "") else moment_us(moment, zone)
         last_us = max(told_us, last_us + 1)
-        actor = rows.optional(f"{event}_by", said.get(f"{event}_by")) or None
-        lasted = last_us - created_us if event == "resolved" else None
-        found.append(_row(alert_id, event, severity, last_us, about, actor, lasted, None))
+        following = opened._replace(
+            id=_id(alert_id, event),
+            at=clock.text(last_us),
+            event=event,
+            actor=rows.optional(f"{event}_by", said.get(f"{event}_by")) or None,
+            lasted_us=last_us - created_us if event == "resolved" else None,
+            metadata=None,
+        )
+        found.append(following)
     return found
 
 
-def _row(
-    alert_id: str,
-    event: str,
-    severity: str,
-    us: int,
-    about: tuple[str | None, ...],
-    actor: str | None,
-    lasted_us: int | None,
-    metadata: str | None,
-) -> Content:
-    name = hashlib.blake2b(ascii((alert_id, event)).encode(), digest_size=16).hexdigest()
-    return (
-        name, alert_id, clock.text(us), event, severity, *about, actor, lasted_us, metadata,
-    )  # fmt: skip
+def _id(alert_id: str, event: str) -> str:
+    return hashlib.blake2b(ascii((alert_id, event)).encode(), digest_size=16).hexdigest()
 
 
 def _word(said: Mapping[str, object], name: str, known: tuple[str, ...]) -> str:
@@ -167,35 +170,10 @@ def _metadata(value: object) -> str | None:
 
 
 def _records(source: Path) -> Iterator[Raw]:
-    try:
-        # To open and close a database that this process has open would drop its locks.
-        with sqlite.without_connection(str(source)) as free:
-            if not free:
-                raise SourceError(f"{source} is the store itself, or open in this process")
-            with source.open("rb") as file:
-                is_sqlite = file.read(16) == b"SQLite format 3\0"
-    except OSError as error:
-        raise SourceError(f"{source}: {error.strerror}") from error
-    yield from _rows(source) if is_sqlite else records(source)
-
-
-def _rows(source: Path) -> Iterator[Raw]:
-    path = str(source.resolve())
-    try:
-        connection = sqlite.connect(path, read_only=True)
-    except sqlite.Error as error:
-        raise SourceError(f"{source}: {error}") from error
+    if foreign.head_of(source) != foreign.MAGIC:
+        yield from records(source)
+        return
     # Where a text is not UTF-8, the rest of it still is.
-    connection.text_factory = lambda text: text.decode("utf-8", "replace")
-    try:
-        connection.execute("BEGIN")
-        cursor = connection.execute(query("alerts.source_rows"))
-        columns = [column[0] for column in cursor.description]
-        for number, row in enumerate(cursor, 1):
-            yield Raw(f"alerts, row {number:,}", "alerts", dict(zip(columns, row, strict=True)))
-    except sqlite.Error as error:
-        raise SourceError(f"{source}: {error}", hint="It needs a table alerts.") from error
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        sqlite.close_untouched(connection, path)
+    with foreign.opened(source, errors="replace", hint="It needs a table alerts.") as connection:
+        for number, said in foreign.numbered(connection, query("alerts.source_rows")):
+            yield Raw(f"alerts, row {number:,}", "alerts", said)

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from metrics_store import file_locks
 from metrics_store.errors import RestoreRefused, StoreNotWritable
 from metrics_store.replacing import replace_text
 
@@ -111,17 +112,13 @@ def _claimed(directory: Path) -> int | None:
 def _locked(directory: Path) -> int | None:
     if sys.platform == "win32":
         return None
-    import fcntl
-
     lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise RestoreRefused(
-            f"another process is restoring the same store ({directory})",
-            hint="Wait until it has ended; its lock ends with its process.",
-        ) from None
+        if not file_locks.try_lock(lock):
+            raise RestoreRefused(
+                f"another process is restoring the same store ({directory})",
+                hint="Wait until it has ended; its lock ends with its process.",
+            )
     except BaseException:
         os.close(lock)
         raise

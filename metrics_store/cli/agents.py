@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Literal
 
 import typer
 
 from metrics_store.cli.agents_collecting import commits, import_file, watch
 from metrics_store.cli.agents_sampling import sample
-from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, open_store, say
+from metrics_store.cli.missing import not_found
+from metrics_store.cli.options import Database, Json, open_store, say
 from metrics_store.render.activity import feed_table, show_task, show_velocity, tasks_table
 from metrics_store.render.agents import days_table, show_history, status_table
 from metrics_store.render.screen import Screen
@@ -52,7 +53,7 @@ def status(
         found = store.agent_status(agent)
         now = store.database.clock.now_us()
     if agent is not None and not found:
-        _not_found(f"no sample of {agent!r}", "metrics-store agents status lists all agents.")
+        not_found(f"no sample of {agent!r}", "metrics-store agents status lists all agents.")
     if json:
         screen.json({"agents": [one.as_dict() for one in found]})
     elif found:
@@ -81,7 +82,7 @@ def history(
         found = store.agent_history(agent, last)
         known = found or store.agent_status(agent)
     if not known:
-        _not_found(f"no sample of {agent!r}", "metrics-store agents status lists all agents.")
+        not_found(f"no sample of {agent!r}", "metrics-store agents status lists all agents.")
     if json:
         screen.json({"agent_id": agent, "samples": [one.as_dict() for one in found]})
     elif found:
@@ -218,7 +219,7 @@ def task(
     with open_store(db) as store:
         found = store.task_history(task_id)
     if not found:
-        _not_found(f"no event of {task_id!r}", "metrics-store agents tasks lists all tasks.")
+        not_found(f"no event of {task_id!r}", "metrics-store agents tasks lists all tasks.")
     if json:
         screen.json({"task_id": task_id, "events": [event.as_dict() for event in found]})
     else:
@@ -297,8 +298,3 @@ def rag(days: Days = 14, json: Json = False, db: Database = None) -> None:
 
 
 app.command("import")(import_file)
-
-
-def _not_found(message: str, hint: str) -> NoReturn:
-    say(f"error: {message}", f"hint: {hint}")
-    raise typer.Exit(FOUND_A_PROBLEM)

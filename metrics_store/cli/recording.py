@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json as json_module
-import sys
-from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
+from metrics_store.cli import json_lines
 from metrics_store.cli.options import Database, Json, moment, open_store, say
-from metrics_store.errors import InvalidValue, MetricsStoreError, UsageError
+from metrics_store.errors import UsageError
 from metrics_store.records import Record
 from metrics_store.render import figures
 from metrics_store.render.screen import Screen
 from metrics_store.render.table import Column, Table
+from metrics_store.store import MetricsStore
 
 
 def record(
@@ -94,7 +93,7 @@ def record(
     if stdin:
         if name is not None or any(value not in (None, False, []) for value in given):
             raise UsageError("--stdin takes everything from standard input")
-        _record_lines(db)
+        json_lines.record(db, MetricsStore.record_invocations, "invocation")
         return
     if name is None:
         raise UsageError("which skill ran?", hint="metrics-store record NAME, or --stdin.")
@@ -122,47 +121,6 @@ def _attributes(pairs: list[str]) -> dict[str, object]:
             raise UsageError(f"--attribute {pair!r}", hint="Write it as KEY=VALUE.")
         attributes[key] = value
     return attributes
-
-
-class _Lines:
-    """Records from lines of JSON, and where we are, for the message."""
-
-    def __init__(self) -> None:
-        self.at = 0
-
-    def __iter__(self) -> Iterator[dict[str, object]]:
-        for line in sys.stdin.buffer:
-            self.at += 1
-            if not line.strip():
-                continue
-            try:
-                value = json_module.loads(line.decode("utf-8-sig" if self.at == 1 else "utf-8"))
-            except (ValueError, RecursionError) as error:
-                raise InvalidValue(f"not JSON: {error}") from error
-            if not isinstance(value, dict):
-                raise InvalidValue(f"{type(value).__name__}, not an object")
-            yield value
-
-
-def _record_lines(db: Database) -> None:
-    if sys.stdin is None:
-        raise UsageError("--stdin, and standard input is closed")
-    screen = Screen()
-    lines = _Lines()
-    with open_store(db, create=True) as store:
-        try:
-            result = store.record_invocations(lines)
-        except InvalidValue as error:
-            message = f"line {lines.at}: {error.detail}; nothing was recorded"
-            raise InvalidValue(message, hint=error.hint) from error
-        except MetricsStoreError:
-            say("Nothing was recorded.")
-            raise
-    for invocation_id in result.ids:
-        screen.line(invocation_id, wrap=False)
-    there = f", {figures.number(result.already_there)} were there already"
-    said = f"Recorded {figures.plural(result.inserted, 'invocation')}"
-    say(f"{said}{there if result.already_there else ''}.")
 
 
 def reap(

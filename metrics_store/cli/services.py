@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, NoReturn
 
 import typer
 
-from metrics_store.cli import services_writing
+from metrics_store.cli import missing, services_writing
 from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, moment, open_store, say
 from metrics_store.render import services as render
 from metrics_store.render.screen import Screen
@@ -130,7 +129,8 @@ def uptime(
         end = _end(store, until)
         found = store.uptime(name, last, until=end)
         if found is None:
-            _not_found(f"nothing was heard of {name!r} by then", "A later --until, or none.")
+            message = f"nothing was heard of {name!r} by then"
+            missing.not_found(message, "A later --until, or none.")
         course = store.uptime_course(name, found.seconds or 1, 30, until=end)
     if json:
         screen.json({**found.as_dict(), "uptime_course": course})
@@ -205,14 +205,6 @@ def _require(store: MetricsStore, name: str) -> None:
 
 
 def _unknown(store: MetricsStore, name: str) -> NoReturn:
-    known = {one.service_name.casefold(): one.service_name for one in store.service_status()}
-    close = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.5)
-    hint = "metrics-store services list shows all."
-    if close:
-        hint = f"did you mean {' or '.join(known[match] for match in close)}?"
-    _not_found(f"nothing was ever heard of {name!r}", hint)
-
-
-def _not_found(message: str, hint: str) -> NoReturn:
-    say(f"error: {message}", f"hint: {hint}")
-    raise typer.Exit(FOUND_A_PROBLEM)
+    known = [one.service_name for one in store.service_status()]
+    hint = missing.meant(name, known, "metrics-store services list shows all.")
+    missing.not_found(f"nothing was ever heard of {name!r}", hint)

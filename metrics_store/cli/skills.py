@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Annotated, Literal, NoReturn
 
 import typer
 
-from metrics_store.cli.options import FOUND_A_PROBLEM, Database, Json, moment, open_store, say
+from metrics_store.cli import missing
+from metrics_store.cli.options import Database, Json, moment, open_store, say
 from metrics_store.render import figures
 from metrics_store.render.screen import Screen
 from metrics_store.render.sessions import session_table, sessions_table
@@ -220,7 +220,7 @@ def sessions(
             return
         skills_of_it = store.get_session_skills(session_id)
     if not skills_of_it:
-        _not_found(f"no session {session_id!r}", "metrics-store skills sessions lists them.")
+        missing.not_found(f"no session {session_id!r}", "metrics-store skills sessions lists them.")
     if json:
         found = [skill.as_dict() for skill in skills_of_it]
         screen.json({"session_id": session_id, "skills": found})
@@ -242,14 +242,5 @@ def summary(json: Json = False, db: Database = None) -> None:
 
 def _unknown_skill(store: MetricsStore, name: str) -> NoReturn:
     names = [known for known, _ in store.get_summary().skills_by_usage]
-    folded = {known.casefold(): known for known in names}
-    close = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.5)
-    hint = "metrics-store skills list shows all."
-    if close:
-        hint = f"did you mean {' or '.join(folded[match] for match in close)}?"
-    _not_found(f"no invocation of {name!r} was ever recorded", hint)
-
-
-def _not_found(message: str, hint: str) -> NoReturn:
-    say(f"error: {message}", f"hint: {hint}")
-    raise typer.Exit(FOUND_A_PROBLEM)
+    hint = missing.meant(name, names, "metrics-store skills list shows all.")
+    missing.not_found(f"no invocation of {name!r} was ever recorded", hint)

@@ -135,8 +135,7 @@ def _tell(done: Recorded | Sunk, failure: MetricsStoreError | None, *, quiet: bo
         say(f"The store did not take it: {failure}")
         say(f"hint: {failure.hint}") if failure.hint else None
     if isinstance(done, Sunk):
-        if done.not_compressed:
-            say(f"A rotated file is not compressed yet: {done.not_compressed}")
+        _tell_if_not_compressed(done)
         if failure is not None or not quiet:
             say(f"Appended {done.recorded_at} to {figures.path(done.path)}.")
     elif quiet:
@@ -146,6 +145,11 @@ def _tell(done: Recorded | Sunk, failure: MetricsStoreError | None, *, quiet: bo
     else:
         away = figures.duration(done.seconds_away)
         say(f"Skipped: {done.because_of_at} is {away} away, as {done.because_of}.")
+
+
+def _tell_if_not_compressed(sunk: Sunk) -> None:
+    if sunk.not_compressed:
+        say(f"A rotated file is not compressed yet: {sunk.not_compressed}")
 
 
 def sink(
@@ -171,8 +175,7 @@ def sink(
     sunk = []
     for text in _objects(_given()):
         sunk.append(lines.append(text, zone=zone))
-        if sunk[-1].not_compressed:
-            say(f"A rotated file is not compressed yet: {sunk[-1].not_compressed}")
+        _tell_if_not_compressed(sunk[-1])
     if json:
         Screen().json({"appended": [one.as_dict() for one in sunk]})
     elif not sunk:

@@ -10,14 +10,11 @@ does it once. flock is dropped by the kernel when a process dies.
 
 from __future__ import annotations
 
-import errno
 import os
-import random
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from metrics_store import file_locks
 from metrics_store.errors import LegacyLocked, LegacyNotWritable
 
 #: Seconds that a runner waits for other runners or an operator before it gives up.
@@ -88,8 +85,7 @@ def held(path: str, *, shared: bool = False, patience: float = PATIENCE) -> Iter
         _take(handle, path, shared, patience)
         yield
     finally:
-        # Not by closing alone: a child forked meanwhile shares the open file, and the lock with it.
-        _let_go(handle)
+        file_locks.unlock(handle)
         os.close(handle)
 
 
@@ -106,43 +102,9 @@ def _open(path: str) -> int:
 
 
 def _take(handle: int, path: str, shared: bool, patience: float) -> None:
-    deadline = time.monotonic() + patience
-    while not _try(handle, path, shared):
-        if time.monotonic() >= deadline:
-            raise LegacyLocked(f"{path}: waited {patience:g} s")
-        # Jittered, so that many waiters do not come back together.
-        time.sleep(random.uniform(0.0005, 0.003))
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try(handle: int, path: str, shared: bool) -> bool:
-        # There are no shared locks of this kind here: runners wait for each other.
-        os.lseek(handle, 0, os.SEEK_SET)
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-    def _let_go(handle: int) -> None:
-        with suppress(OSError):
-            os.lseek(handle, 0, os.SEEK_SET)
-            msvcrt.locking(handle, msvcrt.LK_UNLCK, 1)
-else:
-    import fcntl
-
-    def _try(handle: int, path: str, shared: bool) -> bool:
-        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-        try:
-            fcntl.flock(handle, kind | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR):
-                return False
-            raise LegacyNotWritable(f"{path}: {error.strerror}") from error
-        return True
-
-    def _let_go(handle: int) -> None:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_UN)
+    try:
+        had = file_locks.lock(handle, patience, shared=shared)
+    except OSError as error:
+        raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+    if not had:
+        raise LegacyLocked(f"{path}: waited {patience:g} s")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
+from metrics_store import appending
 from metrics_store.errors import LegacyNotWritable
 from metrics_store.legacy import locks
 from metrics_store.legacy.calls import Call
@@ -195,10 +196,7 @@ def _append(path: str, lines: bytes) -> None:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            # A line that a full disk cut short must not swallow the next one.
-            end = os.lseek(handle, 0, os.SEEK_END)
-            torn = end and _byte_at(handle, end - 1) != b"\n"
-            _write_all(handle, (b"\n" if torn else b"") + lines)
+            appending.append(handle, lines)
             os.fsync(handle)
         finally:
             os.close(handle)
@@ -221,14 +219,3 @@ def _parsed(line: str) -> Spilled:
 
 def _sum(text: str) -> str:
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
-
-
-def _byte_at(handle: int, offset: int) -> bytes:
-    os.lseek(handle, offset, os.SEEK_SET)
-    return os.read(handle, 1)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]

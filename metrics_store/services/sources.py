@@ -6,21 +6,19 @@ import csv
 import gzip
 import io
 import json
-import os
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import IO, Literal, NamedTuple, cast
 
-from metrics_store import sqlite
+from metrics_store import foreign, sqlite
 from metrics_store.errors import InvalidValue, SourceError
 from metrics_store.sql import query
 
 Kind = Literal["sqlite", "csv", "jsonl"]
 
 HISTORY, CURRENT = "system_status_history", "system_status"
-_MAGIC = b"SQLite format 3\0"
 _ENDINGS: Mapping[str, Kind] = {
     ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".csv": "csv", ".jsonl": "jsonl",
     ".ndjson": "jsonl",
@@ -72,10 +70,10 @@ def kind_of(path: Path) -> Kind:
             return "sqlite"
         try:
             with _binary(path) as file:
-                head = file.read(16)
+                head = file.read(len(foreign.MAGIC))
         except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"{path}: {error}") from error
-    if head == _MAGIC:
+    if head == foreign.MAGIC:
         return "sqlite"
     return "jsonl" if head.lstrip()[:1] == b"{" else "csv"
 
@@ -96,18 +94,13 @@ def read(path: Path, kind: Kind) -> Iterator[Said]:
                 yield from _of_lines(path)
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise SourceError(f"{path}: {error}") from error
-    except sqlite.Error as error:
-        raise SourceError(f"{path}: {error}") from error
 
 
 def _of_tables(path: Path) -> Iterator[Said]:
     if not path.is_file():
         raise SourceError(f"{path}: no such file")
-    connection = sqlite.connect(os.path.realpath(path), read_only=True)
-    try:
-        # Half a character is refused with its row; it must not end the reading of all.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
-        connection.execute("BEGIN")
+    # Half a character is refused with its row; it must not end the reading of all.
+    with foreign.opened(path, errors="surrogateescape") as connection:
         found = False
         for table in (HISTORY, CURRENT):
             columns = [name for (name,) in connection.execute(query("services.source_columns"),
@@ -124,8 +117,6 @@ def _of_tables(path: Path) -> Iterator[Said]:
                     yield _said(values, current=table == CURRENT)
         if not found:
             raise SourceError(f"{path}: no table {HISTORY} or {CURRENT}")
-    finally:
-        sqlite.close_untouched(connection, os.path.realpath(path))
 
 
 def _of_csv(path: Path) -> Iterator[Said]:

@@ -10,7 +10,7 @@ import os
 import stat
 from contextlib import suppress
 
-from metrics_store import clock
+from metrics_store import appending, clock
 from metrics_store.clock import Clock
 from metrics_store.errors import InvalidSetting, WriteError
 from metrics_store.replacing import sync_directory
@@ -139,10 +139,8 @@ class SnapshotSink:
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             end = os.lseek(handle, 0, os.SEEK_END)
-            # What a killed process left half-written must not swallow this line.
-            torn = end and _byte_at(handle, end - 1) != b"\n"
             try:
-                _write_all(handle, (b"\n" if torn else b"") + line)
+                appending.append(handle, line)
                 if self._fsync:
                     os.fsync(handle)
             except OSError:
@@ -153,14 +151,3 @@ class SnapshotSink:
             os.close(handle)
         if self._fsync and not end:
             sync_directory(os.path.dirname(self.path))
-
-
-def _byte_at(handle: int, offset: int) -> bytes:
-    os.lseek(handle, offset, os.SEEK_SET)
-    return os.read(handle, 1)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]

@@ -5,19 +5,14 @@ from __future__ import annotations
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from checking import is_store, problems
-from documents import Document, commands
-from follower import Walk, blocks, steady
+from documents import Document
+from follower import Walk, blocks, named, walking
 
-import metrics_store
 from metrics_store.agents import board
 from metrics_store.families import FAMILIES, Family
-from metrics_store.retention import Retention
 
 GUIDE = Document("docs/agents.md")
 #: What differs from run to run besides what :mod:`follower` knows of.
@@ -32,29 +27,14 @@ CHANGING = (
 class Reader(Walk):
     """Somebody who follows the page."""
 
-    def _has(self, output: str, real: str) -> bool:
-        text = _plain(real.replace(str(self.folder), "/srv/app"))
-        pieces = [_plain(piece) for piece in re.split(r"^\.\.\.$", output, flags=re.MULTILINE)]
-        return re.fullmatch("(?:.*)".join(map(re.escape, pieces)), text, re.DOTALL) is not None
-
-
-def _plain(text: str) -> str:
-    text = steady(text)
-    for pattern, name in CHANGING:
-        text = re.sub(pattern, name, text)
-    return text
+    def plain(self, text: str) -> str:
+        return named(super().plain(text), CHANGING)
 
 
 @pytest.fixture
 def reader() -> Iterator[Reader]:
-    """Somebody in a folder of their own, with a short name: long ones are broken in a terminal."""
-    root = Path(tempfile.mkdtemp(prefix="a", dir="/tmp")).resolve()
-    walking = Reader(root)
-    yield walking
-    walking.close()
-    unsound = [str(path) for path in root.rglob("*.db") if is_store(path) and problems(path)]
-    shutil.rmtree(root)
-    assert unsound == []
+    with walking(Reader) as reader:
+        yield reader
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it needs a terminal of its own")
@@ -63,22 +43,14 @@ def test_the_page_runs_as_it_is_shown(reader: Reader, monkeypatch: pytest.Monkey
     pytest.importorskip("psutil")
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
-    for block in blocks(GUIDE.text, lambda _: True):
-        reader.take(block)
-    assert reader.wrong == [], "\n\n".join(reader.wrong)
+    reader.follow(blocks(GUIDE.text))
     assert len(reader.ran) >= 20
 
 
 def test_every_command_is_shown_and_what_is_named_is_there() -> None:
-    due = {command for command in commands() if command.startswith("metrics-store agents ")}
-    typed = "\n".join(text for kind, text in GUIDE.blocks if kind in ("console", "sh"))
-    assert {command for command in due if command not in typed} == set()
-    there = {"blocked_at", "completed_at", "snake_case"}  # made up of two words in the code
-    assert set(GUIDE.unknown_names()) - there == set()
-    assert GUIDE.unknown_options() - {"--allow-empty", "--quiet", "--initial-branch"} == set()
-    assert GUIDE.dead_links() == []
-    assert GUIDE.imported() <= set(metrics_store.__all__)
-    assert Retention  # the page names its command
+    assert GUIDE.not_shown("agents") == []
+    there = ("blocked_at", "completed_at", "snake_case")  # made up of two words in the code
+    assert GUIDE.astray(*there, "--allow-empty", "--initial-branch") == []  # the options of git
 
 
 def test_the_names_in_a_board_are_those_of_the_code() -> None:

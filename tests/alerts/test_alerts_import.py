@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from settable_clock import SettableClock
 
 from metrics_store import MetricsStore, sqlite
+from metrics_store.alerts.events import Event
 from metrics_store.errors import SourceError
+from metrics_store.families.alerts import ALERTS
 
 Open = Callable[..., MetricsStore]
 COLUMNS = (
@@ -104,6 +106,10 @@ LINES = [
      "resolved": "perhaps"},
     [1],
 ]  # fmt: skip
+
+
+def test_what_happens_to_an_alert_is_a_row_of_its_log() -> None:
+    assert Event._fields == ALERTS.columns
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contents import ids, properties
 from lines import Line
 
-from metrics_store import MetricsStore, Settings, manifest, sqlite
+from metrics_store import MetricsStore, Settings, manifest
 from metrics_store.backup import restoring
 from metrics_store.clock import Clock
 from metrics_store.integrity import check_file
@@ -30,24 +31,6 @@ _WRITERS = 2
 _OLD, _SINCE = 300, 200
 #: How long a restore of the template takes at most, from its lock to its commit, and in all.
 _COPYING, _WHOLE = 0.1, 0.8
-
-
-def ids(path: str | os.PathLike[str]) -> set[str]:
-    """The ids in a log."""
-    connection = sqlite.connect(str(path), read_only=True)
-    try:
-        return {name for (name,) in connection.execute("SELECT id FROM skill_invocation")}
-    finally:
-        connection.close()
-
-
-def properties(path: str | os.PathLike[str]) -> dict[str, str]:
-    """What a store says of itself."""
-    connection = sqlite.connect(str(path), read_only=True)
-    try:
-        return dict(connection.execute("SELECT name, value FROM store_property").fetchall())
-    finally:
-        connection.close()
 
 
 class Template:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-import traceback
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from forked import NOBODY, SOMEBODY, in_child
+
 from metrics_store.cli import application, main
 
-#: Users that own nothing; their names do not matter.
-NOBODY, SOMEBODY = 65534, 65533
+__all__ = ["NOBODY", "SOMEBODY", "as_user", "command", "removed"]
 
 
 class Done(NamedTuple):
@@ -27,37 +26,9 @@ class Done(NamedTuple):
 
 
 def as_user(work: Callable[[], Any], user: int = NOBODY) -> Any:
-    """What some work gives in a child, as plain data; root becomes the user first.
-
-    Somebody else than root stays who he is: what he may not do is then said by modes.
-    """
+    """What some work gives in a child, as plain data; root becomes the user first."""
     assert application.app  # loaded while there is the permission for it
-    receiving, sending = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.close(receiving)
-            if os.geteuid() == 0:
-                os.setgroups([])
-                os.setgid(user)
-                os.setuid(user)
-            _written(sending, json.dumps(work()))
-            code = 0
-        except BaseException:
-            _written(sending, traceback.format_exc())
-        finally:
-            os._exit(code)
-    os.close(sending)
-    with os.fdopen(receiving, encoding="utf-8") as pipe:
-        said = pipe.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, said
-    return json.loads(said)
-
-
-def _written(pipe: int, text: str) -> None:
-    with os.fdopen(pipe, "w", encoding="utf-8") as file:
-        file.write(text)
+    return in_child(work, user)
 
 
 def command(*words: object) -> Done:

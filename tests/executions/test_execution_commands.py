@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,27 @@ def test_errors_have_exit_codes_and_say_what_to_do(
     assert call("import", "e.db").code == 3
     duplicate = call("record", "t1", "--failed")
     assert (duplicate.code, "already" in duplicate.err) == (3, True)
+
+
+def test_lines_of_json_are_recorded_together_or_not_at_all(
+    call: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recorded(text: bytes) -> Done:
+        monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(text)))
+        return call("record", "--stdin")
+
+    lines = (
+        b'\xef\xbb\xbf{"task_id": "t1", "success": true}\n\n{"task_id": "t2", "success": false}\n'
+    )
+    assert recorded(lines) == (0, "t1\nt2\n", "Recorded 2 executions.\n")
+    assert recorded(lines).err == "Recorded 0 executions, 2 were there already.\n"
+    for wrong in (b"{", b"[]", b"\xff", lines, b'{"unheard_of": 1}'):
+        refused = recorded(b'{"task_id": "t3", "success": true}\n' + wrong)
+        assert (refused.code, refused.out) == (2, "")
+        assert "line 2: " in refused.err
+        assert "; nothing was recorded" in refused.err
+    there = call("list", "--json").json["executions"]
+    assert sorted(execution["task_id"] for execution in there) == ["t1", "t2"]
 
 
 def test_an_import_tells_what_it_came_to(call: Callable[..., Done], tmp_path: Path) -> None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
-from checking import is_store, problems
-from documents import Document, commands
-from follower import Walk, blocks, steady
+from documents import Document
+from follower import Walk, blocks, named, walking
 
-import metrics_store
 from metrics_store.families.executions import EXECUTIONS
 
 GUIDE = Document("docs/executions.md")
@@ -30,49 +25,28 @@ CHANGING = (
 class Reader(Walk):
     """Somebody who follows the page."""
 
-    def _has(self, output: str, real: str) -> bool:
-        text = _plain(real.replace(str(self.folder), "/srv/app"))
-        pieces = [_plain(piece) for piece in re.split(r"^\.\.\.$", output, flags=re.MULTILINE)]
-        return re.fullmatch("(?:.*)".join(map(re.escape, pieces)), text, re.DOTALL) is not None
-
-
-def _plain(text: str) -> str:
-    # Not steady() alone: how long something took is said by the data, and does not change.
-    text = steady(re.sub(r"(?<=\d) (?=(ms|s)\b)", "_", text))
-    for pattern, name in CHANGING:
-        text = re.sub(pattern, name, text)
-    return text
+    def plain(self, text: str) -> str:
+        # How long something took is said by the data, and does not change.
+        text = super().plain(re.sub(r"(?<=\d) (?=(ms|s)\b)", "_", text))
+        return named(text, CHANGING)
 
 
 @pytest.fixture
 def reader() -> Iterator[Reader]:
-    """Somebody in a folder of their own, with a short name: long ones are broken in a terminal."""
-    root = Path(tempfile.mkdtemp(prefix="x", dir="/tmp")).resolve()
-    walking = Reader(root)
-    yield walking
-    walking.close()
-    unsound = [str(path) for path in root.rglob("*.db") if is_store(path) and problems(path)]
-    shutil.rmtree(root)
-    assert unsound == []
+    with walking(Reader) as reader:
+        yield reader
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it needs a terminal of its own")
 def test_the_page_runs_as_it_is_shown(reader: Reader) -> None:
     pytest.importorskip("duckdb", reason="the package duckdb is not installed")
-    for block in blocks(GUIDE.text, lambda _: True):
-        reader.take(block)
-    assert reader.wrong == [], "\n\n".join(reader.wrong)
+    reader.follow(blocks(GUIDE.text))
     assert len(reader.ran) >= 17
 
 
 def test_every_command_is_shown_and_what_is_named_is_there() -> None:
-    due = {command for command in commands() if command.startswith("metrics-store executions ")}
-    typed = "\n".join(text for kind, text in GUIDE.blocks if kind == "console")
-    assert {command for command in due if command not in typed} == set()
-    assert GUIDE.unknown_names() == []
-    assert GUIDE.unknown_options() == set()
-    assert GUIDE.dead_links() == []
-    assert GUIDE.imported() <= set(metrics_store.__all__)
+    assert GUIDE.not_shown("executions") == []
+    assert GUIDE.astray() == []
 
 
 def test_the_numbers_that_are_explained_are_those_of_the_results() -> None:

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import long_history
 import pytest
 
 from metrics_store import MetricsStore
@@ -15,25 +16,10 @@ from metrics_store import MetricsStore
 posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="it is about POSIX processes")
 _PEAK = """
 import json, resource, sys
-from datetime import datetime, timedelta
 from pathlib import Path
-path, n, distinct, long = Path(sys.argv[1]), int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])
-begin = datetime(2025, 1, 1)
-with open(path, "w") as file:
-    file.write('{"invocations": [')
-    for i in range(n):
-        k = i % distinct
-        record = {"skill_name": f"s{k % 12}", "workflow_path": "p", "completed": True,
-                  "invoked_at": (begin + timedelta(seconds=20 * k)).isoformat(),
-                  "duration_seconds": k % 977 / 7, "follow_up_actions": ["a"], "error_type": None}
-        file.write((", " if i else "") + json.dumps(record, indent=2))
-    if long:
-        for name, x in (("x" * long, ""), ("s", "x" * long)):
-            file.write(f', {{"skill_name": "{name}", "invoked_at": "2025-01-01", "x": "{x}"}}')
-    file.write("]}")
 from metrics_store import MetricsStore
 from metrics_store.legacy.importing import take_in
-report = take_in(MetricsStore(sys.argv[2], durability="normal"), path, zone="UTC")
+report = take_in(MetricsStore(sys.argv[2], durability="normal"), Path(sys.argv[1]), zone="UTC")
 if sys.platform == "linux":  # ru_maxrss begins with that of the process that started this one
     status = Path("/proc/self/status").read_text()
     peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
@@ -62,7 +48,8 @@ def test_memory_is_bounded(
     tmp_path: Path,
     python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    done = python(_PEAK, tmp_path / "f.json", store.path, n, distinct, long)
+    long_history.write(tmp_path / "f.json", n, distinct, long=long)
+    done = python(_PEAK, tmp_path / "f.json", store.path)
     read, inserted, refused, fine, peak = json.loads(done.stdout)
     assert (read, inserted, refused) == (n + 2 * bool(long), n + bool(long), quarantined)
     assert fine

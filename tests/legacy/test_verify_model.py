@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import long_history
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from settable_clock import SettableClock
 
@@ -159,6 +160,21 @@ COLUMNS = {
 
 
 @given(value=RECORDS, changed=st.fixed_dictionaries({}, optional=COLUMNS))
+@example(
+    {
+        "skill_name": "s0",
+        "invoked_at": "2025-02-10T00:00:00",
+        "workflow_path": None,
+        "completed": False,
+        "duration_seconds": None,
+        "follow_up_actions": [],
+        "error_type": None,
+    },
+    {
+        "attributes": "{}",
+        "legacy": '{"source":1,"invoked_at":"2025-02-10T00:00:00","beyond":true}',
+    },
+)
 @settings(max_examples=400)
 def test_likeness_is_what_the_records_that_rows_give_back_say(
     value: dict[str, object], changed: dict[str, object]
@@ -190,28 +206,12 @@ def test_likeness_is_what_the_records_that_rows_give_back_say(
 
 _PEAK = """
 import json, sys
-from datetime import datetime, timedelta
 from pathlib import Path
-path, n, distinct = Path(sys.argv[1]), int(sys.argv[3]), int(sys.argv[4])
-def write():
-    begin = datetime(2025, 1, 1)
-    with open(path, "w") as file:
-        file.write('{"invocations": [')
-        for i in range(n):
-            k = i % distinct
-            record = {"skill_name": f"s{k % 12}", "workflow_path": "p", "completed": True,
-                      "invoked_at": (begin + timedelta(seconds=20 * k)).isoformat(),
-                      "duration_seconds": k % 977 / 7, "follow_up_actions": ["a"],
-                      "error_type": None}
-            file.write((", " if i else "") + json.dumps(record, indent=2))
-        file.write("]}")
-if not path.exists():
-    write()
 from metrics_store import MetricsStore
 from metrics_store.legacy.importing import take_in
 from metrics_store.legacy.verifying import verify
-store = MetricsStore(sys.argv[2], durability="normal")
-if sys.argv[5] == "take":
+path, store = Path(sys.argv[1]), MetricsStore(sys.argv[2], durability="normal")
+if sys.argv[3] == "take":
     take_in(store, path, zone="UTC")
 else:
     report = verify(store, path, zone="UTC")
@@ -236,7 +236,8 @@ def test_memory_is_bounded(
     tmp_path: Path,
     python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    arguments = (tmp_path / "f.json", store.path, n, distinct)
+    long_history.write(tmp_path / "f.json", n, distinct)
+    arguments = (tmp_path / "f.json", store.path)
     python(_PEAK, *arguments, "take")
     compared, equal, clean, peak = json.loads(python(_PEAK, *arguments, "verify").stdout)
     assert (compared, equal, clean) == (n, n, True)
@@ -250,7 +251,8 @@ def test_memory_is_bounded_if_everything_differs(
     tmp_path: Path,
     python: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    arguments = (tmp_path / "f.json", store.path, 20_000, 20_000)
+    long_history.write(tmp_path / "f.json", 20_000, 20_000)
+    arguments = (tmp_path / "f.json", store.path)
     compared, equal, clean, peak = json.loads(python(_PEAK, *arguments, "verify").stdout)
     assert (compared, equal, clean) == (20_000, 0, False)
     assert store.query("SELECT count(*) AS n FROM legacy_difference")[0]["n"] == 20_000

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 from contents import contents, ids, record, settings_of
+from forked import NOBODY, in_child
 from kept import FIRST, SINCE, Kept
 
 from metrics_store import MetricsStore
@@ -20,30 +19,7 @@ from metrics_store.clock import Clock
 from metrics_store.errors import MetricsStoreError, NoSpace
 from metrics_store.integrity import check_file
 
-NOBODY = 65534
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="it works in a forked child")
-
-
-def in_child(work: Callable[[], Any]) -> Any:
-    """What some work gives in a process of its own, as plain data."""
-    receiving, sending = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.close(receiving)
-            said = json.dumps(work())
-            code = 0
-        except BaseException:
-            said = traceback.format_exc()
-        with os.fdopen(sending, "w") as pipe:
-            pipe.write(said)
-        os._exit(code)
-    os.close(sending)
-    with os.fdopen(receiving) as pipe:
-        said = pipe.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, said
-    return json.loads(said)
 
 
 @needs_fork
@@ -107,16 +83,13 @@ def as_somebody_else(kept: Kept) -> str:
         kept.backup.parent.chmod(0o755)
 
     def refused() -> str:
-        if os.geteuid() == 0:
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
         try:
             restoring.restore(kept.backup, kept.settings, Clock())
         except MetricsStoreError as error:
             return f"{type(error).__name__} {error}; {error.hint}"
         return "restored"
 
-    return str(in_child(refused))
+    return str(in_child(refused, NOBODY))
 
 
 @needs_fork

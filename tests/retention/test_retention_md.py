@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from documents import Document
-from follower import Walk, blocks
+from follower import Walk, blocks, walking
 
 from metrics_store.families import FAMILIES, Keep
 from metrics_store.retention.policy import policies
@@ -16,14 +16,13 @@ PAGE = Document("docs/retention.md")
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Walk:
-    return Walk(tmp_path)
+def person() -> Iterator[Walk]:
+    with walking(Walk) as walk:
+        yield walk
 
 
 def test_its_commands_do_what_it_shows(person: Walk) -> None:
-    for block in blocks(PAGE.text, lambda title: True):
-        person.take(block)
-    assert person.wrong == []
+    person.follow(blocks(PAGE.text))
     assert len(person.ran) > 4
 
 
@@ -49,6 +48,4 @@ def test_its_settings_are_understood() -> None:
 
 
 def test_its_names_options_and_links_lead_somewhere() -> None:
-    assert PAGE.unknown_names() == []
-    assert PAGE.unknown_options() == set()
-    assert PAGE.dead_links() == []
+    assert PAGE.astray() == []

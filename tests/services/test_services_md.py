@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from documents import Document
-from follower import Walk, blocks
+from follower import Walk, blocks, walking
 
 from metrics_store.families.services import SERVICES
 from metrics_store.services.beating import _WAITING
@@ -17,14 +17,13 @@ PAGE = Document("docs/services.md")
 
 
 @pytest.fixture
-def person(tmp_path: Path) -> Walk:
-    return Walk(tmp_path)
+def person() -> Iterator[Walk]:
+    with walking(Walk) as walk:
+        yield walk
 
 
 def test_its_programs_and_commands_do_what_it_shows(person: Walk) -> None:
-    for block in blocks(PAGE.text, lambda title: True):
-        person.take(block)
-    assert person.wrong == [], "\n\n".join(person.wrong)
+    person.follow(blocks(PAGE.text))
     assert len(person.ran) > 12
 
 
@@ -40,7 +39,6 @@ def test_the_defaults_it_names_are_those_of_the_code() -> None:
     assert f"{_WAITING:,} heartbeats wait" in PAGE.prose
 
 
-def test_its_names_options_and_links_lead_somewhere() -> None:
-    assert PAGE.unknown_names() == []
-    assert PAGE.unknown_options() == set()
-    assert PAGE.dead_links() == []
+def test_every_command_is_shown_and_what_is_named_is_there() -> None:
+    assert PAGE.not_shown("services") == []
+    assert PAGE.astray() == []

@@ -7,16 +7,13 @@ import re
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from configparser import RawConfigParser
 from pathlib import Path
-from shutil import rmtree
 
 import pytest
-from checking import is_store, problems
-from documents import MODULE, ROOT, Document, commands, environment
-from follower import Walk, blocks
+from documents import MODULE, ROOT, Document, environment
+from follower import Walk, blocks, walking
 
 from metrics_store import MetricsStore
 from metrics_store.snapshots.fields import FIELDS, MOMENT
@@ -28,23 +25,14 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="it needs a terminal 
 
 @pytest.fixture
 def walk() -> Iterator[Walk]:
-    """Somebody who follows the page, in a folder with a short name."""
-    root = Path(tempfile.mkdtemp(prefix="s", dir="/tmp")).resolve()
-    walking = Walk(root)
-    yield walking
-    walking.close()
-    stores = [path for path in root.rglob("*.db") if is_store(path)]
-    unsound = {str(path): found for path in stores if (found := problems(path))}
-    rmtree(root)
-    assert len(stores) == 3
-    assert unsound == {}
+    with walking(Walk) as walk:
+        yield walk
+        assert len(walk.stores()) == 3
 
 
 @posix
 def test_everything_that_the_page_shows_runs_as_it_is_shown(walk: Walk) -> None:
-    for block in blocks(GUIDE.text, lambda _: True):
-        walk.take(block)
-    assert walk.wrong == [], "\n\n".join(walk.wrong)
+    walk.follow(blocks(GUIDE.text))
     assert len(walk.ran) >= 16
 
 
@@ -57,14 +45,9 @@ def test_every_field_is_in_the_table_with_what_it_holds_and_all_its_names() -> N
     assert shown == {field.name: (field.kind, field.names) for field in FIELDS}
 
 
-def test_what_the_page_names_is_there() -> None:
-    assert GUIDE.unknown_names() == []
-    assert GUIDE.unknown_options() - {"--json", "--timeout"} == set()
-    assert GUIDE.dead_links() == []
-    assert {name for name in GUIDE.files() if not (ROOT / name).exists()} == set()
-    for command in commands():
-        if command.startswith("metrics-store snapshots "):
-            assert command in GUIDE.text or f"`{command.split()[-1]}`" in GUIDE.text, command
+def test_every_command_and_call_is_shown_and_what_is_named_is_there() -> None:
+    assert GUIDE.not_shown("snapshots") == []
+    assert GUIDE.astray() == []
     for name in dir(MetricsStore):
         if "snapshot" in name:
             assert f"`{name}`" in GUIDE.text, name
