@@ -196,12 +196,13 @@ def _append(path: str, lines: bytes) -> None:
     try:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            appending.append(handle, lines)
-            os.fsync(handle)
+            is_first = appending.append(handle, lines, sync=True)
         finally:
             os.close(handle)
     except OSError as error:
         raise LegacyNotWritable(f"{path}: {error.strerror}") from error
+    if is_first:
+        sync_directory(os.path.dirname(path))
 
 
 def _line(spilled: Spilled) -> str:

@@ -31,7 +31,13 @@ def held(path: str, patience: float) -> Iterator[None]:
             f"{path}: {error.strerror}", hint="Look at the owner and mode of the directory."
         ) from error
     try:
-        if not file_locks.lock(handle, patience):
+        try:
+            had = file_locks.lock(handle, patience)
+        except OSError as error:
+            raise WriteError(
+                f"{path}: {error.strerror}", hint="Put the sink on a local disk."
+            ) from error
+        if not had:
             raise WriteError(
                 f"{path}: waited {patience:g} s",
                 hint=f"See which process holds it: fuser {path}.",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import os
 import stat
-from contextlib import suppress
 
 from metrics_store import appending, clock
 from metrics_store.clock import Clock
@@ -138,16 +137,8 @@ class SnapshotSink:
     def _write(self, line: bytes) -> None:
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            end = os.lseek(handle, 0, os.SEEK_END)
-            try:
-                appending.append(handle, line)
-                if self._fsync:
-                    os.fsync(handle)
-            except OSError:
-                with suppress(OSError):  # else the half of it stays, as after a kill
-                    os.ftruncate(handle, end)
-                raise
+            is_first = appending.append(handle, line, sync=self._fsync)
         finally:
             os.close(handle)
-        if self._fsync and not end:
+        if self._fsync and is_first:
             sync_directory(os.path.dirname(self.path))

@@ -258,6 +258,25 @@ def test_a_spill_that_cannot_be_written_or_read_says_so(json_file: Path, file: P
     assert isinstance(refused(lambda: spill.contents(json_file)), LegacyNotWritable)
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="nobody says what a handle is of")
+def test_the_first_record_is_on_the_disk_with_the_name_of_its_file(
+    json_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    path = os.path.realpath(spill.spill_path(json_file))
+    spill.add(json_file, spilled("a"))
+    assert synced == [path, os.path.dirname(path)]
+    spill.add(json_file, spilled("b"))
+    assert synced[2:] == [path]
+
+
 def test_a_full_disk_tears_no_record_that_was_there(json_file: Path, python: Python) -> None:
     spill.add(json_file, spilled("a"))
     code = """
@@ -276,4 +295,4 @@ except LegacyNotWritable as error:
     assert "File too large" in done.stdout
     spill.add(json_file, spilled("c"))
     assert names(json_file) == ["a", "c"]
-    assert len(spill.contents(json_file).damaged) == 1
+    assert spill.contents(json_file).damaged == ()
