@@ -81,11 +81,22 @@ class Operations:
         creating.create(self._database, reason="before repair")
         return repairing.repair(self._database)
 
-    def health(self) -> HealthReport:
-        """Measure the store, and judge it by the default thresholds."""
+    def health(self, thresholds: str | os.PathLike[str] | None = None) -> HealthReport:
+        """Measure the store, and judge it.
+
+        Args:
+            thresholds: a YAML file; what it does not name, and all without it, is by default.
+
+        Raises:
+            InvalidThresholds: the file cannot be read, or something in it makes no sense.
+        """
         from metrics_store import health
 
-        return health.measure(self._database)
+        if thresholds is None:
+            return health.measure(self._database)
+        from metrics_store.health.thresholds import load
+
+        return health.measure(self._database, thresholds=load(thresholds))
 
     def vacuum(self, *, seconds: float | None = None, full: bool = False) -> Vacuumed:
         """Give free pages back to the file system; see :func:`metrics_store.maintenance.vacuum`."""

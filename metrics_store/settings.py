@@ -50,7 +50,11 @@ class Settings:
         """Where backups are put if nobody names another place."""
         if self.backup_directory is not None:
             return self.backup_directory
-        return self.database.with_name(f"{self.database.name}.backups")
+        # Beside the file itself: who opens it by another name has to find them.
+        database = self.database
+        if os.path.islink(database):
+            database = Path(os.path.realpath(database))
+        return database.with_name(f"{database.name}.backups")
 
     @classmethod
     def load(

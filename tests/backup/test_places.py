@@ -52,6 +52,17 @@ def test_a_store_may_have_a_weird_name(open_store: Callable[..., MetricsStore], 
     assert all(one.manifest.source == store.path for one in made)
 
 
+def test_a_store_that_is_opened_by_a_link_has_its_backups_beside_itself(
+    store: MetricsStore, open_store: Callable[..., MetricsStore], tmp_path: Path
+) -> None:
+    first = create(store.database).path
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "link.db").symlink_to(tmp_path / "m.db")
+    second = create(open_store("links/link.db").database).path
+    assert second.parent == first.parent == tmp_path / "m.db.backups"
+    assert {entry.path for entry in manifest.of_directory(first.parent)} == {first, second}
+
+
 def test_a_weird_directory_will_do(store: MetricsStore, tmp_path: Path) -> None:
     for name in ("50% #1?'\"", "-d", ".d", "d e/f", os.fsdecode(b"\xff")):
         backup = create(store.database, tmp_path / name)

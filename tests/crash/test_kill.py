@@ -19,7 +19,7 @@ from metrics_store.connection import Database
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="its workers are forked")
 
-KILLS = 200
+KILLS = 40
 LATEST = schema.latest(schema.migrations_directory())
 Work = Callable[[int, random.Random], None]
 
@@ -88,13 +88,13 @@ def _recording(path: str, durability: str) -> Work:
 
 
 @pytest.mark.parametrize("durability", ["full", "normal"])
-def test_what_was_acknowledged_survives_a_hundred_kills(
+def test_what_was_acknowledged_survives_one_kill_after_the_other(
     tmp_path: Path, rng: random.Random, durability: str
 ) -> None:
     path = tmp_path / "m.db"
     MetricsStore(path).close()
     acknowledged: list[str] = []
-    for kill in range(KILLS // 2):
+    for kill in range(KILLS):
         work = _recording(str(path), durability)
         said = _killed(work, rng, 0.03, wait=rng.random() < 0.9)
         acknowledged += said.split("\n")[:-1]
@@ -106,10 +106,10 @@ def test_what_was_acknowledged_survives_a_hundred_kills(
             assert problems(path) == []
     store = MetricsStore(path)
     in_flight = len(store.in_flight())
-    assert len({*store.reap()}) == in_flight <= KILLS // 2
+    assert len({*store.reap()}) == in_flight <= KILLS
     assert len(acknowledged) == len(set(acknowledged)) > KILLS
     totals = store.get_all_metrics()
-    assert totals["survivor"].total_invocations == KILLS // 2
+    assert totals["survivor"].total_invocations == KILLS
     # Whole batches only: each is durations of 0, 1, 2, … and so on, from its start.
     durations = store.query(
         "SELECT duration_us / 1000000 AS s, count(*) AS n FROM skill_invocation "
@@ -122,7 +122,7 @@ def test_what_was_acknowledged_survives_a_hundred_kills(
 def test_a_first_open_that_is_killed_leaves_a_file_that_can_be_opened(
     tmp_path: Path, rng: random.Random
 ) -> None:
-    for kill in range(40):
+    for kill in range(25):
         path = tmp_path / f"{kill}.db"
 
         def work(pipe: int, _: random.Random, path: Path = path) -> None:
@@ -132,7 +132,7 @@ def test_a_first_open_that_is_killed_leaves_a_file_that_can_be_opened(
                 store.record_invocation("killed")
 
         for _ in range(rng.randrange(1, 3)):
-            _killed(work, rng, 0.12, wait=True)
+            _killed(work, rng, 0.08, wait=True)
         store = MetricsStore(path, durability="normal")
         store.record_invocation("survivor")
         assert store.get_all_metrics()["survivor"].total_invocations == 1

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from metrics_store import MetricsStore
 from metrics_store.errors import InvalidThresholds
 from metrics_store.health.rules import BY_METRIC, RULES, Limits
 from metrics_store.health.thresholds import DEFAULTS, load, parse
@@ -160,3 +161,14 @@ def test_any_text_is_taken_or_refused_in_our_words(text: str) -> None:
     except InvalidThresholds:
         return  # anything else that it raises fails the test
     assert taken.changed
+
+
+def test_a_store_can_be_judged_by_a_file(store: MetricsStore, tmp_path: Path) -> None:
+    assert store.health().status == "OK"
+    file = tmp_path / "thresholds.yaml"
+    file.write_text("database_mb: {warning: 0.001}\n", encoding="utf-8")
+    [finding] = store.health(file).findings
+    assert (finding.metric, finding.level, finding.threshold) == ("database_mb", "WARNING", 0.001)
+    file.write_text("database_mb: {worse: 1}\n", encoding="utf-8")
+    with pytest.raises(InvalidThresholds, match="thresholds.yaml"):
+        store.health(file)
