@@ -170,5 +170,5 @@ def test_a_store_can_be_judged_by_a_file(store: MetricsStore, tmp_path: Path) ->
     [finding] = store.health(file).findings
     assert (finding.metric, finding.level, finding.threshold) == ("database_mb", "WARNING", 0.001)
     file.write_text("database_mb: {worse: 1}\n", encoding="utf-8")
-    with pytest.raises(InvalidThresholds, match="thresholds.yaml"):
+    with pytest.raises(InvalidThresholds, match=r"thresholds\.yaml"):
         store.health(file)
