@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,9 +87,8 @@ def cases_of(
     return cases
 
 
-def judged(server: Server, case: Case) -> Found:
-    """Run a case and look at what it left."""
-    done = server.do(case.write, case.fault, case.then)
+def judged(case: Case, done: Done) -> Found:
+    """Look at what a case left."""
     found = Found()
     try:
         look(case, done, found)
@@ -221,7 +221,7 @@ def tried(
     cases = cases_of(write, calls, rng, every=every, sparing=sparing)
     if most is not None and most < len(cases):
         cases = sorted(rng.sample(cases, most), key=lambda case: case.io.number)
-    found = [judged(server, case) for case in cases]
+    found = list(_found(server, cases))
     return Line(
         f"{write.name}: {len(calls)} calls of the disk, SQLite {server.sqlite}",
         len(cases),
@@ -231,6 +231,19 @@ def tried(
         sum(each.doubled for each in found),
         wrong=tuple(wrong for each in found for wrong in each.wrong),
     )
+
+
+def _found(server: Server, cases: Iterable[Case]) -> Iterator[Found]:
+    """What was found after each case; the next one is run meanwhile, in the server's process."""
+    with ThreadPoolExecutor(1) as looking:
+        looked: Future[Found] | None = None
+        for case in cases:
+            done = server.do(case.write, case.fault, case.then)
+            if looked is not None:
+                yield looked.result()
+            looked = looking.submit(judged, case, done)
+        if looked is not None:
+            yield looked.result()
 
 
 def campaign(rounds: int, seed: int) -> Iterator[Line]:
