@@ -7,7 +7,6 @@ the same pid in another container, is not taken for it.
 from __future__ import annotations
 
 import os
-import platform
 import sys
 from functools import cache
 
@@ -49,7 +48,16 @@ def is_gone(name: str) -> bool | None:
 
 
 def _where() -> tuple[str, str, str]:
-    return (platform.node().replace("|", "_"), _boot(), _namespace())
+    return (_host().replace("|", "_"), _boot(), _namespace())
+
+
+@cache
+def _host() -> str:
+    if hasattr(os, "uname"):
+        return os.uname().nodename
+    import platform  # 3 ms, and this is asked for at every start
+
+    return platform.node()
 
 
 @cache

@@ -33,9 +33,20 @@ def write(database: Database, work: Callable[[Connection], T], rows: int = 1) ->
     try:
         return database.write(work, rows=rows)
     except OutcomeUnknown as unknown:
-        try:
-            return database.write(work, rows=rows)
-        except DuplicateRecord:
-            raise  # the id is another record's: that much is known
-        except (WriteError, ReadError, OpenError) as error:
-            raise unknown from error
+        return again(database, work, unknown, rows)
+
+
+def again(
+    database: Database, work: Callable[[Connection], T], unknown: OutcomeUnknown, rows: int = 1
+) -> T:
+    """Run work, the outcome of whose first try is not known, once more; as :func:`write`.
+
+    Args:
+        unknown: the first try's error.
+    """
+    try:
+        return database.write(work, rows=rows)
+    except DuplicateRecord:
+        raise  # the id is another record's: that much is known
+    except (WriteError, ReadError, OpenError) as error:
+        raise unknown from error

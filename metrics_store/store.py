@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TextIO, TypeVar, Unpack
 from weakref import WeakSet
 
-from metrics_store import bulk, clock, liveness, reaping, schema
+from metrics_store import bulk, clock, liveness, reaping, retrying, schema
 from metrics_store.buffer import Buffer
 from metrics_store.clock import Clock
 from metrics_store.closing import Closing
@@ -20,7 +20,6 @@ from metrics_store.errors import (
     OpenError,
     OutcomeUnknown,
     ReadError,
-    WriteError,
 )
 from metrics_store.legacy_format import exporting
 from metrics_store.legacy_format.exporting import ExportReport
@@ -327,15 +326,12 @@ class MetricsStore(Closing, Operations, Telemetry, Reports):
         except DuplicateRecord:
             raise DuplicateRecord(row.id) from None
         except OutcomeUnknown as unknown:
-            try:
-                self._database.write(lambda connection: None)  # lets the log begin anew, synced
-                # The row may be there in spite of the error; its id tells. Else once more.
-                with self._database.read() as connection:
-                    if connection.execute(query("skills.is_ended"), (row.id,)).fetchone():
-                        return
-                self._require(self._database.write_one(statement, values))
-            except (WriteError, ReadError, OpenError) as error:
-                raise unknown from error
+
+            def once_more(connection: Connection) -> None:
+                if not connection.execute(query("skills.is_ended"), (row.id,)).fetchone():
+                    connection.execute(statement, values)
+
+            retrying.again(self._database, once_more, unknown)
 
     def _require(self, changed: int) -> None:
         if changed == 0:

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 
 import click
+import forked
 import typer
 from checking import python_path
 
@@ -189,7 +191,10 @@ def environment(**more: str) -> dict[str, str]:
 def in_terminal(
     command: list[str], folder: Path, *, columns: int, **more: str
 ) -> tuple[int, str, str]:
-    """Run a command in a terminal without colours; its exit code, what it shows, and its stderr."""
+    """Run a command in a terminal without colours; its exit code, what it shows, and its stderr.
+
+    The program itself is forked from this process; see :func:`forked.program`.
+    """
     import fcntl
     import pty
     import struct
@@ -197,21 +202,31 @@ def in_terminal(
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 60, columns, 0, 0))
-    with tempfile.TemporaryFile() as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=theirs,
-            stderr=stderr,
-            env=environment(**more),
-        )
-        os.close(theirs)
-        shown = b"".join(_pieces(ours))
+    told = environment(**more)
+    with tempfile.TemporaryFile() as stderr, ThreadPoolExecutor(1) as reading:
+        shown = reading.submit(lambda: b"".join(_pieces(ours)))
+        try:
+            if command[: len(MODULE)] == MODULE:
+                with open(os.devnull, "rb") as nothing:
+                    streams = (nothing.fileno(), theirs, stderr.fileno())
+                    code = forked.program(command[len(MODULE) :], folder, told, *streams)
+            else:
+                code = subprocess.run(
+                    command,
+                    cwd=folder,
+                    stdin=subprocess.DEVNULL,
+                    stdout=theirs,
+                    stderr=stderr,
+                    env=told,
+                    timeout=120,
+                    check=False,
+                ).returncode
+        finally:
+            os.close(theirs)
+        text = shown.result().decode()
         os.close(ours)
-        code = process.wait(120)
         stderr.seek(0)
-        return code, shown.decode().replace("\r\n", "\n"), stderr.read().decode()
+        return code, text.replace("\r\n", "\n"), stderr.read().decode()
 
 
 def _pieces(terminal: int) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from checking import is_store, problems
-from documents import ROOT, environment, in_terminal
+from documents import MODULE, ROOT, environment, in_terminal
 
 COLUMNS = 100
 #: What differs from run to run, and what stands for it here.
@@ -33,6 +34,8 @@ CHANGING = (
     (r"\b\d[\d,.]* ?(µs|ms|s|min|m|h|d)\b( \d[\d,.]* ?(s|min|m|h|d)\b)*", "A WHILE"),
     (r"\b\d[\d,.]* ([kMG]i?)?B\b", "SOME BYTES"),
 )
+#: A command of ours that needs nothing of a shell.
+_NO_SHELL = re.compile(r"metrics-store [^|&;<>$`(){}*?~\\\n]*")
 
 
 class Block(NamedTuple):
@@ -160,6 +163,8 @@ class Walk:
         path = f"{self._bin}{os.pathsep}{os.environ['PATH']}"
         # The shell itself says how a command ended that was killed.
         bash = ["bash", "-c", f"{command.typed.removesuffix(' &')}\nexit $?"]
+        if _NO_SHELL.fullmatch(command.typed):
+            bash = [*MODULE, *shlex.split(command.typed, comments=True)[1:]]
         if command.typed.endswith(" &"):
             self._jobs.append(subprocess.Popen(bash, cwd=self.folder, env=environment(PATH=path)))
             return

@@ -15,10 +15,11 @@ from pathlib import Path
 
 from checking import problems
 from disks import Disk, Limit, Small
+from forked import load_program
 
 from metrics_store import MetricsStore, Settings, schema
 from metrics_store.backup import creating, verifying
-from metrics_store.cli import application, main
+from metrics_store.cli import main
 from metrics_store.clock import Clock
 from metrics_store.connection import Database
 from metrics_store.errors import (
@@ -285,7 +286,7 @@ def commands(path: Path, disk: Disk) -> None:
 
 
 def _run(words: tuple[str, ...]) -> int:
-    assert application.app  # loaded here once, and not in each child
+    load_program()  # here once, and not in each child
     child = os.fork()
     if child == 0:
         code = 99
