@@ -5,12 +5,19 @@ knowledge but not the locks: a connection that it opens takes no lock at all, an
 acknowledged to it were lost. So every database closes its connections before a fork, and parent and
 child open them anew when they are next needed. Where that cannot be, in the midst of a transaction
 or for a fork() that Python is not told of, the child is refused the file.
+
+And nothing of ours is half imported: what a call needs is imported when it is first called, and a
+child that was forked meanwhile would wait for ever for the thread that did it.
 """
 
 from __future__ import annotations
 
+import _imp
+import importlib
 import os
 import threading
+import time
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakSet
 
@@ -33,6 +40,10 @@ class Forkable(Protocol):
 
     def keep_for_ever(self) -> None: ...
 
+
+#: Seconds that a fork waits for an import to end.
+_PATIENCE = 5.0
+_PACKAGE = f"{__name__.partition('.')[0]}."
 
 _open: WeakSet[Forkable] = WeakSet()
 _forking = threading.Lock()
@@ -66,9 +77,30 @@ def _before() -> None:
     location.OPENING.acquire()
     for database in list(_open):
         (_closed if database.before_fork() else _left_open).append(database)
+    _let_imports_end()
+
+
+def _let_imports_end() -> None:
+    """Wait for imports of ours in other threads, and let none begin until the fork is over."""
+    deadline = time.monotonic() + _PATIENCE
+    _imp.acquire_lock()
+    while _is_importing() and time.monotonic() < deadline:
+        _imp.release_lock()
+        time.sleep(0.0005)
+        _imp.acquire_lock()
+
+
+def _is_importing() -> bool:
+    # Python tells nobody whether a module is being imported; these are the locks of those that are.
+    locks = getattr(getattr(importlib, "_bootstrap", None), "_module_locks", {})
+    here = threading.get_ident()
+    found = [lock() for name, lock in list(locks.items()) if str(name).startswith(_PACKAGE)]
+    return any(lock is not None and getattr(lock, "owner", None) != here for lock in found)
 
 
 def _after() -> None:
+    with suppress(RuntimeError):  # a Python that begins with new locks in the child
+        _imp.release_lock()
     for database in _closed:
         database.after_fork()
     _closed.clear()

@@ -153,6 +153,38 @@ assert store.get_summary().total_invocations == 5011 + (ending == "use")
     assert problems(path) == []
 
 
+def test_a_child_that_is_forked_while_a_thread_imports_what_it_needs_goes_on(
+    open_store: Open, python: Callable[..., object]
+) -> None:
+    code = """
+import os, signal, sys, threading, time
+from metrics_store import MetricsStore
+store = MetricsStore(sys.argv[1], durability="normal")
+begun = threading.Event()
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "metrics_store.services.recording":
+            begun.set()
+            time.sleep(0.5)
+sys.meta_path.insert(0, Slow())
+thread = threading.Thread(target=store.heartbeat, args=("api", "running"))
+thread.start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(10)  # who waits for a thread that is not there waits for ever
+    store.heartbeat("api", "running")
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+thread.join()
+(found,) = store.query("SELECT count(*) AS n FROM system_status_history")
+assert found == {"n": 2}, found
+"""
+    store = open_store()
+    store.close()
+    python(code, store.path)
+
+
 def test_forks_at_random_moments_of_busy_threads(
     open_store: Open, python: Callable[..., object]
 ) -> None:
