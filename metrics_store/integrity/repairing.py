@@ -114,6 +114,8 @@ def _mended(
         try:
             known = objects.known_version(connection)
         except sqlite.DatabaseError as error:
+            if sqlite.code(error) in _NOT_THE_DATABASE:
+                raise
             raise _StepFailed(_LEDGER, str(error)) from error
         if not 0 < known <= expected.newest():
             return done

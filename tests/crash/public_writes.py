@@ -215,8 +215,8 @@ def _spoil(folder: Path) -> None:
 
 
 def _repair(place: Place) -> None:
-    place.store.repair()
-    place.say("it was repaired")
+    if not place.store.repair().left:
+        place.say("it was repaired")
 
 
 def _is_repaired(outcome: Outcome) -> list[str]:
