@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import Annotated, Literal
 
 import typer
 
-from metrics_store.cli.options import Database, NothingDone, open_store, say
+from metrics_store.cli import targets
+from metrics_store.cli.options import Database, open_store, say
 from metrics_store.render import figures
 from metrics_store.render.screen import is_terminal
 
@@ -43,7 +43,7 @@ def export(
     """
     with open_store(db) as store:
         if file != "-":
-            _refuse(file, store.path, force=force)
+            targets.refuse(file, store.path, force=force)
         report = store.export_legacy(sys.stdout if file == "-" else file, zone=zone)
     if file == "-" and is_terminal(sys.stdout):
         # Not into a pipe or file, which is to hold what the tracker would have written.
@@ -53,13 +53,3 @@ def export(
         written.append(f"{figures.number(report.pending)} never finished")
     where = "" if file == "-" else f" to {file}"
     say(f"Exported {', '.join(written)}{where}, times in {report.zone}.")
-
-
-def _refuse(file: str, store: str, *, force: bool) -> None:
-    target = os.path.realpath(file)
-    if os.path.isdir(target):
-        raise NothingDone(f"{file} is a directory", hint="Name a file.")
-    if target in (store, f"{store}-wal", f"{store}-shm"):
-        raise NothingDone(f"{file} is the store itself", hint="Name another file.")
-    if os.path.exists(target) and not force:
-        raise NothingDone(f"{file} is there already", hint="Use --force to replace it.")

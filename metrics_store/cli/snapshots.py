@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,12 +9,11 @@ from typing import Annotated, Literal, TextIO
 
 import typer
 
-from metrics_store.cli import snapshot_lines
+from metrics_store.cli import snapshot_lines, targets
 from metrics_store.cli.options import (
     FOUND_A_PROBLEM,
     Database,
     Json,
-    NothingDone,
     moment,
     open_store,
     say,
@@ -203,7 +201,7 @@ def export(
             yield one
 
     with open_store(db) as store:
-        _refuse(file, store.path, force=force)
+        targets.refuse(file, store.path, force=force)
         end = _end(store, until)
         with _target(file) as stream:
             _write(stream, kind, counted(store.each_snapshot(window, limit=limit, now=end)))
@@ -234,18 +232,6 @@ def _target(file: str) -> Iterator[TextIO]:
             yield stream
     except OSError as error:
         raise ExportFailed(f"{file}: {error.strerror}") from error
-
-
-def _refuse(file: str, store: str, *, force: bool) -> None:
-    if file == "-":
-        return
-    target = os.path.realpath(file)
-    if os.path.isdir(target):
-        raise NothingDone(f"{file} is a directory", hint="Name a file.")
-    if target in (store, f"{store}-wal", f"{store}-shm"):
-        raise NothingDone(f"{file} is the store itself", hint="Name another file.")
-    if os.path.exists(target) and not force:
-        raise NothingDone(f"{file} is there already", hint="Use --force to replace it.")
 
 
 def _last(text: str | None, otherwise: int | None) -> tuple[str | None, int | None]:

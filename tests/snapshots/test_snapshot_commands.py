@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from checking import python_path
+from commands import Done
 from statuses import HOSTILE, LONG, SHORT
 
 from metrics_store import MetricsStore
@@ -310,3 +311,14 @@ def test_the_sink_command_takes_what_is_piped_into_it(tmp_path: Path) -> None:
     for wrong in ("", "  ", "{", '{"files_total": 1} x', "{\udcff}"):
         assert sink(wrong).returncode == 2
     assert len((tmp_path / "s.jsonl").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("name", ["half \udb71 a character", "a\0b"])
+def test_a_name_that_no_file_can_have_is_refused(
+    store: MetricsStore, call: Callable[..., Done], name: str
+) -> None:
+    store.close()
+    for command in (("snapshots", "export"), ("export",)):
+        done = call(*command, name)
+        assert done.code == 2, done
+        assert "bug" not in done.err
