@@ -23,6 +23,10 @@ import metrics_store.cli
 import metrics_store.render
 from metrics_store.cli import main
 
+#: Seconds that a command may take.
+_PATIENCE = 120
+#: What Python keeps to itself unless it is asked.
+_NOT_SHOWN = (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning)
 #: Users that own nothing; their names do not matter.
 NOBODY, SOMEBODY = 65534, 65533
 
@@ -107,8 +111,10 @@ def _main(words: Sequence[str], folder: Path, environment: Mapping[str, str]) ->
     """In the child: forget the test, and be the program."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     logging.root.handlers.clear()
+    signal.alarm(_PATIENCE)
     warnings.resetwarnings()
-    warnings.simplefilter("ignore")
+    for kind in _NOT_SHOWN:
+        warnings.simplefilter("ignore", kind)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

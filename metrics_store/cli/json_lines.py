@@ -16,7 +16,7 @@ from metrics_store.store import MetricsStore
 Recorder = Callable[[MetricsStore, Iterable[Mapping[str, object]]], BatchResult]
 
 
-class JsonLines:
+class _Lines:
     """Objects from the lines of standard input, and the line we are at, for the message."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ def record(db: Database, recorded: Recorder, what: str) -> None:
     """
     if sys.stdin is None:
         raise UsageError("--stdin, and standard input is closed")
-    lines = JsonLines()
+    lines = _Lines()
     with open_store(db, create=True) as store:
         try:
             result = recorded(store, lines)

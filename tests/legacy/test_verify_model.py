@@ -226,7 +226,7 @@ else:
 @pytest.mark.parametrize(
     ("n", "distinct", "most"),
     # Of the first, ten thousand records more take one MB more: 60 is far above, and tells early.
-    [(25_000, 25_000, 60), (15_000, 1, 100), (4_000, 2_000, 60)],
+    [(40_000, 40_000, 60), (20_000, 1, 110), (4_000, 2_000, 60)],
 )
 def test_memory_is_bounded(
     n: int,

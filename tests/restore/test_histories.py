@@ -83,7 +83,7 @@ class History:
         self.before = [now]
 
 
-@settings(max_examples=15, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps, max_size=12))
 def test_a_restore_is_exactly_the_backup_whatever_came_before(
     new_file: Path, history: list[tuple[str, object]]
