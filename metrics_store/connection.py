@@ -14,7 +14,6 @@ from typing import TypeVar
 from metrics_store import forking, location, opening, sqlite
 from metrics_store.clock import Clock
 from metrics_store.errors import (
-    CorruptStore,
     ForkedInUse,
     MetricsStoreError,
     ReadError,
@@ -241,7 +240,9 @@ class Database:
         started, waited = self.clock.monotonic_us(), self.waiting.waited_us()
         try:
             return self._writer.run(work, rows)
-        except sqlite.Error as error:
+        except MetricsStoreError:
+            raise
+        except (sqlite.Error, *sqlite.NONSENSE) as error:
             raise self._translated(error) from error
         finally:
             self._time(started, self.waiting.waited_us() - waited)
@@ -317,15 +318,10 @@ class Database:
                 if check_schema and new:
                     self._check_schema(connection)
                 yield connection
-        except sqlite.Error as error:
-            raise sqlite.translated(error, writing=False, where=self.path) from error
         except MetricsStoreError:
             raise
-        except (KeyError, ValueError, TypeError) as error:
-            raise CorruptStore(
-                f"{self.path}: what is stored makes no sense: {error!r}",
-                hint="See metrics-store check --deep; if it finds nothing, please report this.",
-            ) from error
+        except (sqlite.Error, *sqlite.NONSENSE) as error:
+            raise sqlite.translated(error, writing=False, where=self.path) from error
         if self._is_changed():
             raise ReadError(f"{self.path} was written meanwhile", hint="Read it again.")
         if new:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from metrics_store import clock, rows
+from metrics_store import asked, clock, rows
 from metrics_store.errors import InvalidQuery
 from metrics_store.results import (
     InFlight,
@@ -16,32 +16,38 @@ from metrics_store.results import (
     WorkflowPath,
 )
 from metrics_store.sql import query
-from metrics_store.sqlite import Connection, OperationalError, code
+from metrics_store.sqlite import Connection, OperationalError, Value, code
 
 _AFTER_ALL = "~"  # sorts after every moment
 _LAST_SEQ = (1 << 63) - 1
 
 
 def page(
-    connection: Connection, filters: Mapping[str, str | None], limit: int, after: str | None
+    connection: Connection,
+    filters: Mapping[str, str | None],
+    span: tuple[str, str],
+    limit: int,
+    after: str | None,
 ) -> Page:
     """A page of the log, newest first; see ``Reports.invocations``."""
-    since, until = _bounds(connection, filters)
+    wanted = {name: asked.text_or_none(name, value) for name, value in filters.items()}
+    count = asked.count("limit", limit)
+    since, until = _bounds(connection, wanted, span)
     last_at, last_skill, last_seq = _cursor(after)
     found = connection.execute(
         query("reports.page"),
         {
-            **filters,
+            **wanted,
             "since": since,
             "until": until,
             "last_at": last_at,
             "last_skill": last_skill,
             "last_seq": last_seq,
-            "count": limit + 1,
+            "count": count + 1,
         },
     ).fetchall()
-    logged = tuple(logged_invocation(row) for row in found[:limit])
-    more = len(found) > limit
+    logged = tuple(logged_invocation(row) for row in found[:count])
+    more = len(found) > count
     return Page(logged, _cursor_after(logged[-1]) if more else None)
 
 
@@ -67,24 +73,29 @@ def logged_invocation(row: _Logged) -> LoggedInvocation:
 
 def in_flight(connection: Connection, skill_name: str | None, limit: int) -> list[InFlight]:
     """What has started and not ended, the latest first."""
-    found = connection.execute(query("reports.in_flight"), (skill_name, limit)).fetchall()
+    wanted = (asked.text_or_none("skill_name", skill_name), asked.count("limit", limit))
+    found = connection.execute(query("reports.in_flight"), wanted).fetchall()
     return [InFlight(*(*row[:7], json.loads(row[7]) if row[7] else {}, row[8])) for row in found]
 
 
 def session_skills(connection: Connection, session_id: str) -> list[SessionSkill]:
     """What one session did, the most used skill first."""
-    found = connection.execute(query("reports.session_skills"), (session_id,)).fetchall()
+    wanted = (asked.text("session_id", session_id),)
+    found = connection.execute(query("reports.session_skills"), wanted).fetchall()
     return [SessionSkill(*(*row[:7], row[7] / 1e6)) for row in found]
 
 
 def sessions(connection: Connection, limit: int) -> list[Session]:
     """The latest sessions."""
-    found = connection.execute(query("reports.sessions"), (limit,)).fetchall()
+    found = connection.execute(query("reports.sessions"), (asked.count("limit", limit),)).fetchall()
     return [Session(*(*row[:7], row[7] / 1e6)) for row in found]
 
 
 def search(connection: Connection, text: str, fts: bool, limit: int) -> list[WorkflowPath]:
     """Workflow paths by their words; see ``Reports.search_workflow_paths``."""
+    limit = asked.count("limit", limit)
+    if isinstance(asked.text("the text", text), bytes):
+        return []
     if fts:
         try:
             return _paths(connection, "reports.search_paths", text, limit)
@@ -115,12 +126,14 @@ def _paths(connection: Connection, name: str, text: str, limit: int) -> list[Wor
     ]
 
 
-def _bounds(connection: Connection, filters: Mapping[str, str | None]) -> tuple[str, str]:
+def _bounds(
+    connection: Connection, wanted: Mapping[str, Value], span: tuple[str, str]
+) -> tuple[str, str]:
     """The span the wanted rows lie in: a rare skill's rows are then found at once."""
-    since, until = filters["since"] or "", filters["until"] or _AFTER_ALL
-    for name, span in (("skill_name", "span_of_skill"), ("session_id", "span_of_session")):
-        if filters[name] is not None:
-            row = connection.execute(query(f"reports.{span}"), (filters[name],)).fetchone()
+    since, until = span
+    for name, sql in (("skill_name", "span_of_skill"), ("session_id", "span_of_session")):
+        if wanted[name] is not None:
+            row = connection.execute(query(f"reports.{sql}"), (wanted[name],)).fetchone()
             first, last = row or (None, None)
             since, until = max(since, first or _AFTER_ALL), min(until, last or "")
     return since, until
@@ -145,6 +158,13 @@ def _cursor(after: str | None) -> tuple[str, str, int]:
         ) from error
 
 
-def moment_or_none(name: str, moment: rows.Moment) -> str | None:
-    """A moment as the log writes it, to compare with."""
-    return None if moment is None else clock.text(rows.moment_us(name, moment))
+def span(since: rows.Moment, until: rows.Moment) -> tuple[str, str]:
+    """Two moments as the log writes them, to compare with; None is as far as it goes.
+
+    Raises:
+        InvalidValue: one of them is no moment.
+    """
+    return (
+        "" if since is None else clock.text(rows.moment_us("since", since)),
+        _AFTER_ALL if until is None else clock.text(rows.moment_us("until", until)),
+    )

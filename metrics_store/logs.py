@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
+from typing import TypeVar
 
 from metrics_store import rows
-from metrics_store.errors import DuplicateRecord
+from metrics_store.errors import DuplicateRecord, InvalidValue
 from metrics_store.families import Family
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection, Value
@@ -18,6 +21,7 @@ _TOGETHER = 8
 _PARAMETERS = 16_000
 
 Content = Sequence[Value]
+T = TypeVar("T")
 
 
 def append(connection: Connection, family: Family, contents: Sequence[Content]) -> int:
@@ -52,6 +56,34 @@ def append(connection: Connection, family: Family, contents: Sequence[Content]) 
             connection.execute(family.folded(after))
         connection.execute(query("logs.fold"), (family.name,))
     return inserted
+
+
+def several(name: str, given: object) -> Iterable[Mapping[str, object]]:
+    """Records that are given together.
+
+    Args:
+        name: what errors call them.
+
+    Raises:
+        InvalidValue: it is nothing that has records one after the other.
+    """
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidValue(f"{name} is {type(given).__name__}, not a list of records")
+    return given
+
+
+def batches(contents: Iterable[T], size: int | None) -> Iterator[list[T]]:
+    """Rows by so many; None makes all of them one batch.
+
+    Raises:
+        InvalidValue: the size is no whole number from 1 on.
+    """
+    if size is not None and (type(size) is not int or size < 1):
+        raise InvalidValue(f"batch_size is {size!r:.60}", hint="It is a whole number, 1 or more.")
+    remaining = iter(contents)
+    most = None if size is None else min(size, sys.maxsize)
+    while batch := list(islice(remaining, most)):
+        yield batch
 
 
 def append_one(connection: Connection, family: Family, content: Content) -> None:

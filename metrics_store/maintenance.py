@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from metrics_store import families, sqlite
+from metrics_store import asked, families, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import NoSpace
 from metrics_store.sql import query
@@ -122,9 +122,11 @@ def vacuum(
         tell: called with the pages given back and their number.
 
     Raises:
+        InvalidQuery: the seconds are no number from 0 on.
         StoreBusy, StoreNotWritable: it cannot be written.
         NoSpace: rewriting needs as much space again, twice.
     """
+    most = asked.seconds_or_ever("seconds", seconds)
     database.require_writable()
     began = time.perf_counter()
     before, size = _free(database), _size(database.path)
@@ -135,7 +137,7 @@ def vacuum(
         steps = [time.perf_counter() - began]
     elif _is_incremental(database):
         kind = "incremental"
-        steps = _in_steps(database, before, began, seconds, tell)
+        steps = _in_steps(database, before, began, most, tell)
     if steps:
         database.checkpoint()
     return Vacuumed(

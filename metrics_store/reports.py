@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from metrics_store import clock, listing, rows, sqlite, timeline, totals
+from metrics_store import asked, clock, listing, rows, sqlite, timeline, totals
 from metrics_store.connection import Database
 from metrics_store.errors import InvalidQuery
 from metrics_store.results import (
@@ -25,6 +25,8 @@ from metrics_store.rows import Moment
 from metrics_store.sql import query
 from metrics_store.sqlite import Value
 from metrics_store.timeline import Bucket
+
+_OUTCOMES = ("completed", "failed", "abandoned")
 
 #: None of SQLite's, and SQLITE_ERROR, _READONLY, _TOOBIG, _MISMATCH, _RANGE, _AUTH.
 _CALLERS_FAULT = (0, 1, 8, 18, 20, 25, 23)
@@ -60,8 +62,6 @@ class Reports:
         Returns:
             None if nothing was ever recorded of it.
         """
-        if not _is_text(skill_name):
-            return None
         with self._database.read() as connection:
             found = totals.of_skill(connection, skill_name)
             if found is None or not exact:
@@ -98,7 +98,7 @@ class Reports:
             now: the end, by default the present.
 
         Raises:
-            InvalidQuery: the window, bucket or zone is not usable.
+            InvalidQuery: the name is no text, or the window, bucket or zone is not usable.
         """
         now_us = self._now_us(now)
         with self._database.read() as connection:
@@ -125,15 +125,13 @@ class Reports:
 
     def get_session_skills(self, session_id: str) -> list[SessionSkill]:
         """What one session did, the most used skill first."""
-        if not _is_text(session_id):
-            return []
         with self._database.read() as connection:
             return listing.session_skills(connection, session_id)
 
     def get_sessions(self, limit: int = 50) -> list[Session]:
         """The latest sessions."""
         with self._database.read() as connection:
-            return listing.sessions(connection, _count(limit))
+            return listing.sessions(connection, limit)
 
     def search_workflow_paths(
         self, text: str, *, fts: bool = False, limit: int = 100
@@ -148,10 +146,8 @@ class Reports:
         Raises:
             InvalidQuery: the text is not an FTS5 query.
         """
-        if not _is_text(text):
-            return []
         with self._database.read() as connection:
-            return listing.search(connection, text, fts, _count(limit))
+            return listing.search(connection, text, fts, limit)
 
     def invocations(
         self,
@@ -179,8 +175,8 @@ class Reports:
         Raises:
             InvalidQuery, InvalidValue: an argument is not usable.
         """
-        if outcome not in (None, "completed", "failed", "abandoned"):
-            raise InvalidQuery(f"outcome {outcome!r}", hint="It is completed, failed or abandoned.")
+        if outcome is not None:
+            asked.word("outcome", outcome, _OUTCOMES)
         filters = {
             "skill_name": skill_name,
             "session_id": session_id,
@@ -189,28 +185,22 @@ class Reports:
             "outcome": outcome,
             "error_type": error_type,
             "origin": origin,
-            "since": listing.moment_or_none("since", since),
-            "until": listing.moment_or_none("until", until),
         }
-        if not all(_is_text(text) for text in filters.values() if text is not None):
-            return Page((), None)
+        span = listing.span(since, until)
         with self._database.read() as connection:
-            return listing.page(connection, filters, _count(limit), after)
+            return listing.page(connection, filters, span, limit, after)
 
     def get_invocation(self, invocation_id: str) -> LoggedInvocation | None:
         """A row of the log; None if there is none of that id."""
-        if not _is_text(invocation_id):
-            return None
         with self._database.read() as connection:
-            row = connection.execute(query("reports.one_invocation"), (invocation_id,)).fetchone()
+            wanted = (asked.text("invocation_id", invocation_id),)
+            row = connection.execute(query("reports.one_invocation"), wanted).fetchone()
             return None if row is None else listing.logged_invocation(row)
 
     def in_flight(self, skill_name: str | None = None, limit: int = 1000) -> list[InFlight]:
         """What has started and not ended, the latest first."""
-        if skill_name is not None and not _is_text(skill_name):
-            return []
         with self._database.read() as connection:
-            return listing.in_flight(connection, skill_name, _count(limit))
+            return listing.in_flight(connection, skill_name, limit)
 
     def query(
         self, sql: str, params: Sequence[Value] | Mapping[str, Value] = ()
@@ -244,20 +234,3 @@ class Reports:
                 raise
             finally:
                 connection.set_authorizer(None)
-
-
-def _count(limit: object) -> int:
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InvalidQuery(f"limit {limit!r:.80}", hint="It is a whole number, 1 or more.")
-    return min(limit, 1 << 31)
-
-
-def _is_text(text: object) -> bool:
-    """Whether a text can be in the store at all: half a character cannot, so it is not found.
-
-    Raises:
-        InvalidQuery: it is no text.
-    """
-    if not isinstance(text, str):
-        raise InvalidQuery(f"{text!r:.80} is a {type(text).__name__}", hint="Give a text.")
-    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)

@@ -107,7 +107,7 @@ def _from_toml(config: str | os.PathLike[str] | None) -> dict[str, object]:
     for name in ("database", "backup_directory"):
         if isinstance(values.get(name), str):
             # A relative path in a file is meant from where the file lies.
-            values[name] = path.parent / Path(str(values[name])).expanduser()
+            values[name] = path.parent / _at_home(Path(str(values[name])))
     return values
 
 
@@ -154,7 +154,7 @@ def _database(value: object) -> Path:
     path = Path(os.fspath(value))
     if not path.name or "\0" in str(path) or str(path).startswith(":memory:"):
         raise ValueError("It is the path of a file; a store in memory would keep nothing.")
-    return path.expanduser()
+    return _at_home(path)
 
 
 def _directory(value: object) -> Path:
@@ -163,7 +163,14 @@ def _directory(value: object) -> Path:
     path = Path(os.fspath(value))
     if not os.fspath(value) or "\0" in str(path):
         raise ValueError("It is the path of a directory.")
-    return path.expanduser()
+    return _at_home(path)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise InvalidSetting(f"{path}: {error}", hint="Write the folder out, without ~.") from error
 
 
 def _number(value: object, *, least: float) -> float:

@@ -240,18 +240,27 @@ def is_busy(error: BaseException) -> bool:
 _NO_ROOM_FOR_SHM = 4874
 
 
+#: What comes of reading a damaged store: a moment that is none, a number past every bucket.
+NONSENSE = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+
+
 def translated(
     error: Exception, *, writing: bool, where: str, waited: float = 0.0
 ) -> MetricsStoreError:
-    """The error of ours that says what an SQLite error means.
+    """The error of ours that says what an error of SQLite means, or one of :data:`NONSENSE`.
 
     Args:
-        error: what the binding raised.
+        error: what was raised.
         writing: whether a record was being written.
         where: the database's path, for the message.
         waited: seconds that were spent waiting for a lock.
     """
     detail = f"{where}: {error}"
+    if isinstance(error, NONSENSE):
+        return CorruptStore(
+            f"{where}: what is stored makes no sense: {error!r:.200}",
+            hint="See metrics-store check --deep; if it finds nothing, please report this.",
+        )
     if getattr(error, "sqlite_errorcode", 0) == _NO_ROOM_FOR_SHM:
         return DiskFull(where)
     match code(error):  # the numbers are at sqlite.org/rescode.html

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TextIO, TypeVar, Unpack
 from weakref import WeakSet
 
-from metrics_store import bulk, clock, liveness, reaping, retrying, schema
+from metrics_store import bulk, clock, liveness, logs, reaping, retrying, schema
 from metrics_store.buffer import Buffer
 from metrics_store.clock import Clock
 from metrics_store.closing import Closing
@@ -15,7 +15,6 @@ from metrics_store.connection import Database
 from metrics_store.errors import (
     AlreadyEnded,
     DuplicateRecord,
-    InvalidValue,
     InvocationNotFound,
     OpenError,
     OutcomeUnknown,
@@ -217,20 +216,13 @@ class MetricsStore(Closing, Operations, Telemetry, Reports):
             InvalidValue: a record cannot be recorded; nothing of its batch was kept.
             WriteError: nothing of this batch was kept.
         """
-        if batch_size is not None and batch_size < 1:
-            raise InvalidValue(f"batch_size is {batch_size}", hint="It is 1 or more.")
         now = self._database.clock.now_us()
         ids: list[str] = []
         inserted = 0
-        batch: list[Row] = []
-        for record in records:
-            batch.append(row_of_mapping(now, record))
-            if batch_size is not None and len(batch) >= batch_size:
-                inserted += self.record_rows(batch)
-                ids += [row.id for row in batch]
-                batch = []
-        inserted += self.record_rows(batch)
-        ids += [row.id for row in batch]
+        rows = (row_of_mapping(now, one) for one in logs.several("records", records))
+        for batch in logs.batches(rows, batch_size):
+            inserted += self.record_rows(batch)
+            ids += [row.id for row in batch]
         return BatchResult(inserted, len(ids) - inserted, tuple(ids))
 
     def record_rows(

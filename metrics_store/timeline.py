@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Literal
+from typing import Literal, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from metrics_store import clock, percentiles, windows
+from metrics_store import asked, clock, percentiles, windows
 from metrics_store.errors import InvalidQuery
 from metrics_store.results import TimelinePoint
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
 
+#: A name such as America/Argentina/Buenos_Aires or Etc/GMT+1.
+_ZONE = re.compile(r"[A-Za-z0-9_+-]{1,40}(/[A-Za-z0-9_+-]{1,40}){0,3}")
 Bucket = Literal["hour", "day", "week", "month"]
 _HOUR_US = 3600 * clock.MICROSECONDS
 #: Longest timeline, in buckets; past that a coarser bucket is meant.
@@ -53,12 +57,13 @@ def zone_named(name: object) -> tzinfo:
     """
     if name is None or (isinstance(name, str) and name.upper() == "UTC"):
         return UTC
-    try:
-        return ZoneInfo(name)  # type: ignore[arg-type]
-    except (ZoneInfoNotFoundError, ValueError, OSError, TypeError, AttributeError) as error:
-        raise InvalidQuery(
-            f"no time zone {name!r:.80}", hint="Use a name such as Europe/Berlin or UTC."
-        ) from error
+    # Of a name that is no file of the system's, ZoneInfo makes the name of a module to import.
+    if isinstance(name, str) and _ZONE.fullmatch(name):
+        with suppress(ZoneInfoNotFoundError, ValueError, OSError):
+            return ZoneInfo(name)
+    raise InvalidQuery(
+        f"no time zone {name!r:.80}", hint="Use a name such as Europe/Berlin or UTC."
+    )
 
 
 def of_skill(
@@ -70,6 +75,7 @@ def of_skill(
     zone: str | None,
 ) -> list[TimelinePoint]:
     """The timeline of one skill, oldest bucket first; see ``Reports.get_skill_timeline``."""
+    wanted = asked.text("skill_name", skill_name)
     length = windows.seconds(window)
     unit = _unit(bucket, length)
     place = zone_named(zone)
@@ -77,7 +83,7 @@ def of_skill(
     sums = [_Sum() for _ in edges[:-1]]
     days = list(_days(edges[0], edges[-1]))
     for period, hour, *numbers in connection.execute(
-        query("reports.hours_of"), (json.dumps(days), skill_name)
+        query("reports.hours_of"), (json.dumps(days), wanted)
     ).fetchall():
         start = clock.parse(f"{period}T{hour}:00:00Z")
         first = bisect_right(edges, start) - 1
@@ -86,11 +92,11 @@ def of_skill(
             sums[first].add(numbers)
         elif first != last:
             # An edge cuts this hour (a zone such as Asia/Kathmandu): the log tells its parts apart.
-            _add_parts(connection, skill_name, start, edges, sums, range(first, last + 1))
+            _add_parts(connection, wanted, start, edges, sums, range(first, last + 1))
     quantiles = (
         {}
         if unit == "hour" or place is not UTC
-        else _quantiles(connection, skill_name, days, edges, sums)
+        else _quantiles(connection, wanted, days, edges, sums)
     )
     return [
         _point(_written(edges[i], place, zone), sums[i], quantiles.get(i, (None, None)))
@@ -100,24 +106,22 @@ def of_skill(
 
 def daily_counts(connection: Connection, now_us: int, days: object) -> dict[str, list[int]]:
     """Invocations of every skill per UTC day, the last one being now's."""
-    if not isinstance(days, int) or not 1 <= days <= MAX_BUCKETS:
-        raise InvalidQuery(f"{days!r:.80} days", hint=f"It is 1 to {MAX_BUCKETS:,}.")
+    count = asked.count("days", days, MAX_BUCKETS)
     today = clock.to_datetime(now_us).date().toordinal()
     wanted = [
-        date.fromordinal(max(1, today - back)).isoformat() for back in range(days - 1, -1, -1)
+        date.fromordinal(max(1, today - back)).isoformat() for back in range(count - 1, -1, -1)
     ]
     place = {day: index for index, day in enumerate(wanted)}
     counts: dict[str, list[int]] = {}
     for skill, day, n in connection.execute(query("reports.days_of_all"), (json.dumps(wanted),)):
-        counts.setdefault(skill, [0] * days)[place[day]] = n
+        counts.setdefault(skill, [0] * count)[place[day]] = n
     return counts
 
 
 def _unit(bucket: Bucket | None, length: float) -> Bucket:
     if bucket is None:
         return "hour" if length <= 2 * 86_400 else "day"
-    if bucket not in ("hour", "day", "week", "month"):
-        raise InvalidQuery(f"bucket {bucket!r}", hint="It is hour, day, week or month.")
+    asked.word("bucket", bucket, get_args(Bucket))
     return bucket
 
 
@@ -165,7 +169,7 @@ def _days(start_us: int, end_us: int) -> Iterator[str]:
 
 def _add_parts(
     connection: Connection,
-    skill_name: str,
+    skill_name: str | bytes,
     hour_us: int,
     edges: Sequence[int],
     sums: Sequence[_Sum],
@@ -181,7 +185,7 @@ def _add_parts(
 
 def _quantiles(
     connection: Connection,
-    skill_name: str,
+    skill_name: str | bytes,
     days: Sequence[str],
     edges: Sequence[int],
     sums: Sequence[_Sum],

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from metrics_store import percentiles
+from metrics_store import asked, percentiles
 from metrics_store.families.declaration import BLOCK
 from metrics_store.results import Baseline, SkillMetrics, Summary
 from metrics_store.sql import query
@@ -45,14 +45,14 @@ class _Numbers:
 
 def of_skill(connection: Connection, skill_name: str) -> SkillMetrics | None:
     """The numbers of one skill; None if nothing is known of it."""
-    one = (skill_name,)
+    one = (asked.text("skill_name", skill_name),)
     totals = connection.execute(query("reports.total_of"), one).fetchall()
     counts = connection.execute(query("reports.counts_of"), one).fetchall() if totals else []
     numbers = _collected(
         ((skill_name, *row) for row in totals), ((skill_name, *row) for row in counts)
     )
-    _add_baselines(numbers, connection.execute(query("reports.baseline_of"), (skill_name,)))
-    in_flight = connection.execute(query("reports.in_flight_of"), (skill_name,)).fetchone()[0]
+    _add_baselines(numbers, connection.execute(query("reports.baseline_of"), one))
+    in_flight = connection.execute(query("reports.in_flight_of"), one).fetchone()[0]
     if not numbers and not in_flight:
         return None
     return _finished(connection, numbers or {skill_name: _Numbers()}, {skill_name: in_flight})[0]

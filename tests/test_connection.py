@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from metrics_store import MetricsStore, Settings, pragmas, sqlite
-from metrics_store.errors import StoreBusy, StoreClosed
+from metrics_store.errors import CorruptStore, StoreBusy, StoreClosed
 
 Open = Callable[..., MetricsStore]
 Hold = Callable[[object], Callable[[], None]]
@@ -94,6 +94,27 @@ def test_a_failing_transaction_leaves_nothing(store: MetricsStore) -> None:
         store.database.write(work)
     assert store.query("SELECT * FROM store_property WHERE name = 'a'") == []
     store.record_invocation("deploy")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [IndexError("7"), KeyError("7"), ValueError("noon"), OverflowError("7"), TypeError("None")],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_makes_no_sense_of_the_store_is_damage_and_leaves_nothing(
+    store: MetricsStore, error: Exception
+) -> None:
+    def work(connection: sqlite.Connection) -> None:
+        connection.execute("INSERT INTO store_property VALUES ('a', 'b')")
+        raise error
+
+    with pytest.raises(CorruptStore, match="makes no sense") as written:
+        store.database.write(work)
+    assert "check --deep" in written.value.hint
+    assert written.value.__cause__ is error
+    with pytest.raises(CorruptStore, match="makes no sense"), store.database.read():
+        raise error
+    assert store.query("SELECT * FROM store_property WHERE name = 'a'") == []
 
 
 def test_a_locked_database_is_an_error_at_the_time_limit(open_store: Open, hold_lock: Hold) -> None:

@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).parents[1] / "metrics_store"
 # know each other. A package is one entry: inside, its modules may import each other, without
 # circles. A new module goes on the lowest floor that is above everything it imports.
 FLOORS = [
-    ["errors", "semaphore", "file_locks", "appending"],
-    ["clock", "settings", "sql", "location", "liveness", "windows", "gate", "replacing", "closing"],
+    ["errors", "semaphore", "file_locks", "appending", "replacing", "closing"],
+    ["clock", "settings", "sql", "location", "liveness", "windows", "asked", "gate"],
     ["sqlite", "families", "percentiles", "results", "write_ahead_log", "wakeups"],
     ["pragmas", "rows", "forking", "waiting", "slow_calls", "foreign"],
     ["checkpoints", "records", "readers", "opening", "logs"],

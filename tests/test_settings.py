@@ -74,6 +74,17 @@ def test_the_home_directory_is_found_in_every_source(
     assert Settings.load(config=config, environ={}).database == wanted
 
 
+def test_a_home_directory_that_nobody_has_is_refused(tmp_path: Path) -> None:
+    config = _toml(tmp_path / "c.toml", 'database = "~no-such-user/m.db"\n')
+    for load in (
+        lambda: Settings.load("~no-such-user/m.db", environ={}),
+        lambda: Settings.load("m.db", environ={}, backup_directory="~no-such-user"),
+        lambda: Settings.load(config=config, environ={}),
+    ):
+        with pytest.raises(InvalidSetting, match="no-such-user"):
+            load()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -181,6 +182,8 @@ def test_a_skill_that_nobody_knows_has_a_timeline_of_nothing(store: MetricsStore
         {"zone": ""},
         {"zone": "a\0b"},
         {"zone": "half \ud800"},
+        {"zone": "a." * 5000},
+        {"zone": 5},
     ],
 )
 def test_what_is_no_window_bucket_or_zone_is_refused(
@@ -188,6 +191,18 @@ def test_what_is_no_window_bucket_or_zone_is_refused(
 ) -> None:
     with pytest.raises(InvalidQuery):
         store.get_skill_timeline("deploy", **wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["nobody", "", "half \ud800"])
+def test_a_skill_that_is_not_there_did_nothing(store: MetricsStore, name: str) -> None:
+    points = store.get_skill_timeline(name, "2 days", "day")
+    assert [point.invocations for point in points] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("name", [None, 1, 10**30, b"deploy", ["deploy"]])
+def test_what_is_no_name_has_no_timeline(store: MetricsStore, name: Any) -> None:
+    with pytest.raises(InvalidQuery):
+        store.get_skill_timeline(name)
 
 
 def test_now_must_bear_its_offset(store: MetricsStore) -> None:

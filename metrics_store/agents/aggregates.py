@@ -10,8 +10,8 @@ from itertools import groupby
 from statistics import median
 from typing import NamedTuple
 
-from metrics_store import clock, rows, windows
-from metrics_store.agents.reading import Window, searchable
+from metrics_store import asked, clock, rows, windows
+from metrics_store.agents.reading import Window
 from metrics_store.agents.results import (
     AgentDay,
     CommitDay,
@@ -68,7 +68,7 @@ class _Period:
 
 
 def _periods(
-    connection: Connection, scope: str, wanted: Sequence[str], subject: str | None = None
+    connection: Connection, scope: str, wanted: Sequence[str], subject: str | bytes | None = None
 ) -> Iterator[_Period]:
     found = connection.execute(query("agents.periods"), (json.dumps(wanted), scope, subject))
     for (period, name), group in groupby(found, key=lambda row: (row[0], row[1])):
@@ -85,10 +85,9 @@ def days_until(database: Database, days: object, now: Moment) -> list[str]:
     Raises:
         InvalidQuery: it is no number of days.
     """
-    if not isinstance(days, int) or isinstance(days, bool) or not 1 <= days <= MOST_PERIODS:
-        raise InvalidQuery(f"{days!r:.80} days", hint=f"It is 1 to {MOST_PERIODS:,}.")
+    count = asked.count("days", days, MOST_PERIODS)
     today = _now(database, now).date().toordinal()
-    return [date.fromordinal(max(1, today - back)).isoformat() for back in range(days - 1, -1, -1)]
+    return [date.fromordinal(max(1, today - back)).isoformat() for back in range(count - 1, -1, -1)]
 
 
 def hours_until(database: Database, window: Window, now: Moment) -> list[str]:
@@ -118,11 +117,9 @@ def _days_of(
 ) -> list[_Period]:
     """The days of an agent, or of all of them."""
     wanted = days_until(database, days, now)
-    found = None if agent_id is None else searchable("agent_id", agent_id)
-    if found != agent_id:  # no agent can have that id
-        return []
+    agent = asked.text_or_none("agent_id", agent_id)
     with database.read() as connection:
-        return list(_periods(connection, scope, wanted, found))
+        return list(_periods(connection, scope, wanted, agent))
 
 
 def agent_days(database: Database, agent_id: str | None, days: int, now: Moment) -> list[AgentDay]:

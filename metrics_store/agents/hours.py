@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from metrics_store.agents.reading import Window, searchable, span
+from metrics_store import asked
+from metrics_store.agents.reading import Window, span
 from metrics_store.agents.results import AgentHour, Measured
 from metrics_store.agents.values import MILLI
 from metrics_store.connection import Database
@@ -19,15 +20,13 @@ def agent_hours(
     database: Database, agent_id: str | None, window: Window, now: Moment
 ) -> list[AgentHour]:
     """Each agent in each hour of a window that has samples, oldest first; the first hour whole."""
-    found = None if agent_id is None else searchable("agent_id", agent_id)
+    wanted = asked.text_or_none("agent_id", agent_id)
     start, end = span(database, window, now)
-    if found != agent_id:
-        return []
     statuses: dict[tuple[str, str], dict[str, int]] = {}
     sums: dict[tuple[str, str], list[_Numbers]] = {}
     with database.read() as connection:
         for hour, agent, status, n, *numbers in connection.execute(
-            query("agents.hours"), (found, start[:13], end)
+            query("agents.hours"), (wanted, start[:13], end)
         ):
             key = (hour, agent)
             statuses.setdefault(key, {})[status] = n

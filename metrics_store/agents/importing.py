@@ -14,7 +14,7 @@ from datetime import datetime, tzinfo
 from itertools import islice
 from pathlib import Path
 
-from metrics_store import clock, logs, rows, timeline
+from metrics_store import clock, logs, timeline
 from metrics_store.agents.forms import FORMS, Form, NotARecord, form_of
 from metrics_store.agents.recording import TABLES
 from metrics_store.agents.sources import Raw, records
@@ -197,5 +197,6 @@ def moment_us(moment: object, zone: tzinfo) -> int:
             us = clock.of_datetime(parsed if parsed.tzinfo else parsed.replace(tzinfo=zone))
         except (ValueError, OverflowError) as error:
             raise InvalidValue(f"{moment!r:.80} is no moment") from error
-        return rows.moment_us("a moment", clock.to_datetime(us))
+        if clock.MIN_US <= us <= clock.MAX_US:
+            return us
     raise InvalidValue(f"{moment!r:.80} is no moment")

@@ -89,11 +89,12 @@ class AgentRecorders:
         Args:
             commits: mappings with ``commit_hash`` and the arguments of :meth:`record_commit`.
         """
+        from metrics_store import logs
         from metrics_store.agents import recording
         from metrics_store.families.activity import COMMITS
 
         now = self._database.clock.now_us()
-        contents = [recording.commit_of(now, one) for one in commits]
+        contents = [recording.commit_of(now, one) for one in logs.several("commits", commits)]
         return recording.write_all(self._database, COMMITS, contents)
 
     def record_system_health(

@@ -122,6 +122,8 @@ def _events(raw: Raw, zone: tzinfo) -> list[Event]:
         moment = said.get(f"{event}_at")
         told_us = last_us if moment in (None, "") else moment_us(moment, zone)
         last_us = max(told_us, last_us + 1)
+        if last_us > clock.MAX_US:
+            raise InvalidValue(f"{event} after the year 9999")
         following = opened._replace(
             id=_id(alert_id, event),
             at=clock.text(last_us),

@@ -6,9 +6,9 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from metrics_store import clock
+from metrics_store import asked, clock
 from metrics_store.alerts.results import Alert, AlertEvent, AlertHistory
-from metrics_store.errors import AlertNotFound, InvalidQuery
+from metrics_store.errors import AlertNotFound
 from metrics_store.families.alerts import SEVERITIES, TYPES
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection, Value
@@ -44,17 +44,18 @@ def listed(
     Raises:
         InvalidQuery: a word makes no sense.
     """
-    most = _count("limit", limit, 1 << 31)
-    _require(state, "state", STATES)
-    _require(severity, "severity", SEVERITIES)
-    _require(type, "type", TYPES)
-    rank = 0 if severity is None else SEVERITIES.index(severity)
+    asked.word("state", state, STATES)
+    rank = 0
+    if severity is not None:
+        rank = SEVERITIES.index(asked.word("severity", severity, SEVERITIES))
+    if type is not None:
+        asked.word("type", type, TYPES)
     values = (
         {"open": 0, "unacknowledged": 0, "resolved": 1, "all": None}[state],
         0 if state == "unacknowledged" else None,
         json.dumps(SEVERITIES[rank:]),
         type,
-        most,
+        asked.count("limit", limit),
     )
     return tuple(map(alert_of, connection.execute(query("alerts.listed"), values)))
 
@@ -71,12 +72,10 @@ def one(connection: Connection, alert_id: str) -> Alert:
     Raises:
         AlertNotFound: there is none, or more than one.
     """
-    _require_text(alert_id)
-    found: list[tuple[Value, ...]] = []
-    if not any("\ud800" <= c <= "\udfff" for c in alert_id):  # half a character is in no store
-        found = connection.execute(query("alerts.one"), (alert_id,)).fetchall()
+    wanted = (asked.text("the id", alert_id),)
+    found = connection.execute(query("alerts.one"), wanted).fetchall()
     if not found and len(alert_id) >= _SHORTEST and alert_id.isascii():
-        found = connection.execute(query("alerts.of_piece"), (alert_id,)).fetchall()
+        found = connection.execute(query("alerts.of_piece"), wanted).fetchall()
     if len(found) > 1:
         raise AlertNotFound(f"{alert_id[:60]!r} may be several", hint="Give more of the id.")
     if not found:
@@ -113,26 +112,10 @@ def daily(connection: Connection, now_us: int, count: int) -> dict[str, list[int
     Raises:
         InvalidQuery: it is not 1 to 3,660.
     """
-    count = _count("days", count, 3660)
+    count = asked.count("days", count, 3660)
     days = [clock.text(now_us - n * _DAY_US)[:10] for n in range(count - 1, -1, -1)]
     counts: dict[str, list[int]] = {}
     at = {day: i for i, day in enumerate(days)}
     for source, day, n in connection.execute(query("alerts.daily"), (json.dumps(days),)):
         counts.setdefault(source, [0] * count)[at[day]] = n
     return counts
-
-
-def _require_text(alert_id: object) -> None:
-    if not isinstance(alert_id, str):
-        raise InvalidQuery(f"{alert_id!r:.60} is no id", hint="Give a text.")
-
-
-def _count(name: str, value: object, most: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise InvalidQuery(f"{name} {value!r:.60}", hint=f"It is a whole number, 1 to {most:,}.")
-    return value
-
-
-def _require(word: str | None, name: str, known: Sequence[str]) -> None:
-    if word is not None and word not in known:
-        raise InvalidQuery(f"{name} {word!r:.60}", hint=f"It is {', '.join(known)}.")

@@ -135,8 +135,9 @@ def read(path: str | os.PathLike[str]) -> str:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise InvalidRules("it is not a regular file")
             raw = file.read(_LARGEST + 1)
-    except OSError as error:
-        raise InvalidRules(error.strerror or str(error), hint="Name a YAML file.") from error
+    except (OSError, ValueError, TypeError) as error:  # a NUL in its name; no name at all
+        said = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise InvalidRules(said, hint="Name a YAML file.") from error
     if len(raw) > _LARGEST:
         raise InvalidRules(f"it is larger than {_LARGEST:,} bytes")
     try:

@@ -46,7 +46,7 @@ def load(path: str | os.PathLike[str]) -> RuleSet:
     try:
         return parse(nodes.read(path))
     except InvalidRules as error:
-        raise InvalidRules(f"{os.fspath(path)}: {error.detail}", hint=error.hint) from error
+        raise InvalidRules(f"{path!s:.200}: {error.detail}", hint=error.hint) from error
 
 
 @cache

@@ -146,15 +146,14 @@ class Executions:
         """
         from metrics_store.executions import reading
 
-        filters: dict[str, int | float | str | bytes | None] = {
+        filters = {
             "repo": repo,
             "task_type": task_type,
             "model_tier": model_tier,
             "pool_type": pool_type,
             "error_type": error_type,
-            "success": None if success is None else int(success),
         }
-        return reading.page(self._database, since, until, limit, filters)
+        return reading.page(self._database, since, until, limit, success, filters)
 
     def execution_statistics(self, time_range: TimeRange = "24h") -> ExecutionStatistics:
         """The executions of a window up to now: over time, by tier, pool, repository and task.

@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
-from metrics_store import clock
+from metrics_store import asked, clock
 from metrics_store.connection import Database
-from metrics_store.errors import InvalidQuery
 from metrics_store.executions import money
 from metrics_store.executions.results import LoggedExecution
 from metrics_store.executions.vectors import numbers_of
@@ -21,19 +20,17 @@ _FIRST, _LAST = clock.text(clock.MIN_US), clock.text(clock.MAX_US)
 
 def one(database: Database, task_id: str) -> LoggedExecution | None:
     """An execution by its id; None if there is none."""
-    if not _is_storable(task_id):
-        return None
+    wanted = (asked.text("task_id", task_id),)
     with database.read() as connection:
-        row = connection.execute(query("executions.one"), (task_id,)).fetchone()
+        row = connection.execute(query("executions.one"), wanted).fetchone()
         return None if row is None else logged(row)
 
 
 def embedding(database: Database, task_id: str) -> tuple[float, ...] | None:
     """The numbers of an execution's embedding; None if it has none."""
-    if not _is_storable(task_id):
-        return None
+    wanted = (asked.text("task_id", task_id),)
     with database.read() as connection:
-        row = connection.execute(query("executions.embedding"), (task_id,)).fetchone()
+        row = connection.execute(query("executions.embedding"), wanted).fetchone()
         return None if row is None or row[0] is None else tuple(numbers_of(row[0]))
 
 
@@ -42,26 +39,20 @@ def page(
     since: str | datetime | None,
     until: str | datetime | None,
     limit: int,
-    filters: dict[str, Value],
+    success: bool | None,
+    filters: dict[str, str | None],
 ) -> list[LoggedExecution]:
     """The newest executions that pass the filters.
 
     Raises:
         InvalidQuery: the limit is no number from 1 on.
     """
-    if type(limit) is not int or limit < 1:
-        raise InvalidQuery(f"limit {limit!r:.80}", hint="It is a whole number, 1 or more.")
-    if not all(
-        _is_storable(text)
-        for text in filters.values()
-        if type(text) is not int and text is not None
-    ):
-        return []
     values: dict[str, Value] = {
-        **filters,
+        **{name: asked.text_or_none(name, value) for name, value in filters.items()},
+        "success": asked.flag("success", success),
         "since": _FIRST if since is None else clock.text(moment_us("since", since)),
         "until": _LAST if until is None else clock.text(moment_us("until", until)),
-        "count": min(limit, 1 << 31),
+        "count": asked.count("limit", limit),
     }
     with database.read() as connection:
         return [logged(row) for row in connection.execute(query("executions.page"), values)]
@@ -107,19 +98,7 @@ def logged(row: Sequence[Value]) -> LoggedExecution:
 
 def metadata(database: Database, key: str) -> str | None:
     """The value that was kept under a key; None if there is none."""
-    if not _is_storable(key):
-        return None
+    wanted = (asked.text("the key", key),)
     with database.read() as connection:
-        row = connection.execute(query("executions.metadata"), (key,)).fetchone()
+        row = connection.execute(query("executions.metadata"), wanted).fetchone()
         return None if row is None else str(row[0])
-
-
-def _is_storable(text: object) -> bool:
-    """Whether a text can be in the store at all: half a character cannot, so it is not found.
-
-    Raises:
-        InvalidQuery: it is no text.
-    """
-    if not isinstance(text, str):
-        raise InvalidQuery(f"{text!r:.80} is a {type(text).__name__}", hint="Give a text.")
-    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)

@@ -153,9 +153,13 @@ def _milli(most: int) -> Callable[[str, object], int]:
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidValue(f"{name} is {type(value).__name__}, not a number")
-    if not (isinstance(value, int) and abs(value) <= _MOST) and not math.isfinite(value):
-        raise InvalidValue(f"{name} is {value}, not a finite number")
-    return float(value) + 0.0  # SQLite keeps no minus before a nought
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number that no float comes near to
+        number = math.inf
+    if not math.isfinite(number):
+        raise InvalidValue(f"{name} is {value!s:.40}, not a finite number")
+    return number + 0.0  # SQLite keeps no minus before a nought
 
 
 def _truth(name: str, value: object) -> int:

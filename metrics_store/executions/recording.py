@@ -33,20 +33,13 @@ def record_batch(
     database: Database, batch: Iterable[Mapping[str, object]], batch_size: int | None
 ) -> BatchResult:
     """Write many executions; see ``MetricsStore.record_executions``."""
-    if batch_size is not None and batch_size < 1:
-        raise InvalidValue(f"batch_size is {batch_size}", hint="It is 1 or more.")
     now_us = database.clock.now_us()
     ids: list[str] = []
-    pending: list[Content] = []
     inserted = 0
-    for execution in batch:
-        pending.append(of_mapping(now_us, execution))
-        if batch_size is not None and len(pending) >= batch_size:
-            inserted += append(database, pending)
-            ids += [str(row[0]) for row in pending]
-            pending = []
-    inserted += append(database, pending)
-    ids += [str(row[0]) for row in pending]
+    given = (of_mapping(now_us, one) for one in logs.several("executions", batch))
+    for contents in logs.batches(given, batch_size):
+        inserted += append(database, contents)
+        ids += [str(row[0]) for row in contents]
     return BatchResult(inserted, len(ids) - inserted, tuple(ids))
 
 

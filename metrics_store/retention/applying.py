@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from metrics_store import clock, maintenance
+from metrics_store import asked, clock, maintenance
 from metrics_store.connection import Database
 from metrics_store.errors import StoreBusy
 from metrics_store.retention.planning import is_held, kinds, of_family
@@ -65,11 +65,13 @@ def apply(
         progress: called with a family's name and the rows of it deleted so far.
 
     Raises:
+        InvalidQuery: the seconds are no number from 0 on.
         StoreBusy, StoreNotWritable, DiskFull: what was done stays done.
     """
     database.require_writable()
     began = time.perf_counter()
-    until = None if seconds is None else began + seconds
+    most = asked.seconds_or_ever("seconds", seconds)
+    until = None if most is None else began + most
     size = os.path.getsize(database.path)
     pace, done = _Pace(), list[Deleted]()
     for policy in policies:

@@ -29,7 +29,7 @@ class Retention:
         from metrics_store.retention import planning, policy
 
         database = self._database
-        chosen = policy.policies({**dict(database.settings.retention), **(keep or {})})
+        chosen = policy.chosen(database.settings.retention, keep)
         return planning.plan(database, chosen, database.clock.now_us())
 
     def retain(
@@ -59,7 +59,7 @@ class Retention:
 
         database = self._database
         database.require_writable()
-        chosen = policy.policies({**dict(database.settings.retention), **(keep or {})})
+        chosen = policy.chosen(database.settings.retention, keep)
         now_us = database.clock.now_us()
         if not trust_clock:
             planning.require_plausible(database, chosen, now_us)

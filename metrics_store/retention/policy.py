@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from metrics_store import clock, families, windows
@@ -42,6 +42,19 @@ class Policy:
         return tuple(None if d is None else _ago(now_us, d)[:10] for d in self.rollup_days)
 
 
+def chosen(
+    settings: Iterable[tuple[str, str]], keep: Mapping[str, str] | None
+) -> tuple[Policy, ...]:
+    """What is done in each family by the settings, and by what one call says otherwise.
+
+    Raises:
+        InvalidSetting: as :func:`policies`.
+    """
+    if not isinstance(keep, Mapping | None):
+        raise InvalidSetting(f"retention: {keep!r:.60}", hint='Such as {"execution": "180 days"}.')
+    return policies({**dict(settings), **(keep or {})})
+
+
 def policies(settings: Mapping[str, str]) -> tuple[Policy, ...]:
     """What is done in each family.
 
@@ -70,17 +83,19 @@ def policies(settings: Mapping[str, str]) -> tuple[Policy, ...]:
                     hint="Numbers are kept at least as long as the rows they are made of.",
                 )
         found.append(Policy(family, days, rollup_days))
-    if unknown := sorted(set(settings) - known):
+    if unknown := [name for name in settings if name not in known]:
         raise InvalidSetting(
-            f"retention: {unknown[0]!r}", hint=f"There are: {', '.join(sorted(known))}."
+            f"retention: {unknown[0]!r:.60}", hint=f"There are: {', '.join(sorted(known))}."
         )
     return tuple(found)
 
 
-def _days(name: str, span: str) -> float | None:
-    if span.strip().lower() in _FOR_EVER:
+def _days(name: str, span: object) -> float | None:
+    if isinstance(span, str) and span.strip().lower() in _FOR_EVER:
         return None
     try:
+        if not isinstance(span, str):  # a number would be seconds, and is meant to be days
+            raise InvalidSetting("it is no text")
         return windows.seconds(span) / _DAY
     except MetricsStoreError as error:
         raise InvalidSetting(

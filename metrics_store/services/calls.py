@@ -183,7 +183,7 @@ class Services:
         """
         from metrics_store.services import uptime
 
-        return uptime.course(self._database, service, window, until, max(1, min(1000, parts)))
+        return uptime.course(self._database, service, window, until, parts)
 
     def outages(
         self, service: str, window: Window = "30 days", *, until: Moment = None

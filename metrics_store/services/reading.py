@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from metrics_store import clock, rows, windows
+from metrics_store import asked, clock, rows, windows
 from metrics_store.connection import Database
-from metrics_store.errors import InvalidQuery
 from metrics_store.rows import Moment
 from metrics_store.services.recording import AHEAD_US, Content, heartbeat
 from metrics_store.services.results import Heartbeat, ServiceStatus, State
@@ -22,8 +21,9 @@ Window = str | float | timedelta
 
 def status_of(database: Database, service: str) -> ServiceStatus | None:
     """What one service said last; None if it never said anything."""
+    wanted = (asked.text("service", service),)
     with database.read() as connection:
-        row = connection.execute(query("services.current"), (service,)).fetchone()
+        row = connection.execute(query("services.current"), wanted).fetchone()
         return None if row is None else _status(connection, row, database.clock.now_us())
 
 
@@ -75,19 +75,12 @@ def edges(database: Database, window: Window, until: Moment) -> tuple[int, int]:
     return max(clock.MIN_US, end_us - length_us), end_us
 
 
-def _require_limit(limit: object) -> None:
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise InvalidQuery(f"limit {limit!r:.60}", hint="It is 1 or more.")
-
-
 def history(
     database: Database, service: str, window: Window, until: Moment, limit: int | None
 ) -> list[Heartbeat]:
     """The heartbeats of a service in a window, newest first."""
-    _require_limit(limit)
-    start_us, end_us = edges(database, window, until)
+    wanted, most = asked.text("service", service), asked.count_or_all("limit", limit)
+    values = (wanted, *edges(database, window, until), most)
     with database.read() as connection:
-        found: Sequence[Content] = connection.execute(
-            query("services.history"), (service, start_us, end_us, -1 if limit is None else limit)
-        ).fetchall()
+        found: Sequence[Content] = connection.execute(query("services.history"), values).fetchall()
     return [heartbeat(row) for row in found]

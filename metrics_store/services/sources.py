@@ -189,7 +189,7 @@ def _seconds(seconds: object, milliseconds: object) -> float | None:
         return None
     try:
         number = float(cast("str", value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidValue(f"latency {value!r:.60}") from None
     return number if seconds is not None else number / 1000
 

@@ -15,9 +15,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Literal
 
-from metrics_store import clock, percentiles
+from metrics_store import asked, clock, percentiles
 from metrics_store.connection import Database
-from metrics_store.errors import InvalidQuery
 from metrics_store.services.results import ServiceTrend, TrendDay, Verdict
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
@@ -36,12 +35,13 @@ _Days = dict[str, dict[int, int]]
 
 def trend(database: Database, service: str, days: int, before: int) -> ServiceTrend | None:
     """See ``MetricsStore.service_trend``."""
-    _require_days("days", days)
-    _require_days("before", before)
+    wanted = asked.text("service", service)
+    asked.count("days", days, _MOST_DAYS)
+    asked.count("before", before, _MOST_DAYS)
     today = clock.to_datetime(database.clock.now_us()).date()
     every = [today - timedelta(days=back) for back in range(days + before - 1, -1, -1)]
     with database.read() as connection:
-        if connection.execute(query("services.total"), (service,)).fetchone() is None:
+        if connection.execute(query("services.total"), (wanted,)).fetchone() is None:
             return None
         measure: Literal["latency", "interval"] = "latency"
         found = _latencies(connection, service, every)
@@ -50,11 +50,6 @@ def trend(database: Database, service: str, days: int, before: int) -> ServiceTr
             found = _intervals(connection, service, every)
     names = [day.isoformat() for day in every]
     return _compared(service, measure, found, names[:before], names[before:])
-
-
-def _require_days(name: str, value: object) -> None:
-    if not isinstance(value, int) or not 1 <= value <= _MOST_DAYS:
-        raise InvalidQuery(f"{name} {value!r:.60}", hint=f"It is 1 to {_MOST_DAYS:,}.")
 
 
 def _latencies(connection: Connection, service: str, days: Sequence[date]) -> _Days:

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from metrics_store import clock
+from metrics_store import asked, clock
 from metrics_store.connection import Database
 from metrics_store.rows import Moment
 from metrics_store.services.reading import Window, edges
 from metrics_store.services.results import Outage, State, Uptime
 from metrics_store.sql import query
 from metrics_store.sqlite import Connection
+
+_MOST_PARTS = 1000
 
 _Span = tuple[int, int, int, int, str | None]
 
@@ -64,6 +66,7 @@ def course(
 ) -> list[float | None]:
     """The uptime of each of the equal parts of a window, percent, oldest first; None where nothing
     was heard of the service yet."""
+    asked.count("parts", parts, _MOST_PARTS)
     start_us, end_us = edges(database, window, until)
     bounds = [start_us + (end_us - start_us) * part // parts for part in range(parts + 1)]
     with database.read() as connection:
@@ -154,7 +157,8 @@ def _clipped(stretches: Iterable[_Stretch], start_us: int, end_us: int) -> Itera
 
 
 def _first(connection: Connection, service: str) -> int | None:
-    row = connection.execute(query("services.first_span"), (service,)).fetchone()
+    wanted = (asked.text("service", service),)
+    row = connection.execute(query("services.first_span"), wanted).fetchone()
     return None if row[0] is None else int(row[0])
 
 

@@ -170,7 +170,9 @@ def kind_of(value: object) -> str:
             return "true" if value else "false"
         case str():
             return "text"
-        case int() | float():
+        case int():
+            return "a number"
+        case float():
             return "a number" if math.isfinite(value) else "no number"
         case Mapping():
             return "an object"

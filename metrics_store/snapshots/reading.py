@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 
-from metrics_store import clock, rows, windows
+from metrics_store import asked, clock, rows, windows
 from metrics_store.connection import Database
-from metrics_store.errors import InvalidQuery
 from metrics_store.families.snapshots import PROJECT_COUNTS, SNAPSHOTS
 from metrics_store.snapshots.results import Found, Project, Quarantined, Snapshot
 from metrics_store.sql import query
@@ -67,7 +66,7 @@ def each(
             since = clock.text(max(clock.MIN_US, end - length))
     start: tuple[str, int] | None = (since, 0)
     if limit is not None:
-        bounds = (since, until, _count(limit) - 1)
+        bounds = (since, until, asked.count("limit", limit) - 1)
         with database.read() as connection:
             found = connection.execute(query("snapshots.start_of_newest"), bounds).fetchone()
         start = start if found is None else (found[0], found[1])
@@ -136,12 +135,6 @@ def quarantined(connection: Connection, limit: int) -> tuple[Quarantined, ...]:
             name, file, line, reason, bytes(raw).decode("utf-8", "backslashreplace"), length, at
         )
         for name, file, line, reason, raw, length, at in connection.execute(
-            query("snapshots.quarantined"), (_count(limit),)
+            query("snapshots.quarantined"), (asked.count("limit", limit),)
         )
     )
-
-
-def _count(limit: object) -> int:
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise InvalidQuery(f"limit {limit!r:.80}", hint="It is a whole number, 1 or more.")
-    return min(limit, _LAST_SEQ)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal
 
-from metrics_store import clock, windows
+from metrics_store import asked, clock, windows
 from metrics_store.errors import InvalidQuery
 from metrics_store.families.snapshots import (
     COUNTS,
@@ -42,14 +42,13 @@ def trend(
     now_us: int,
 ) -> Trend:
     """The course of a number; see :meth:`Snapshots.snapshot_trend`."""
+    wanted = asked.text_or_none("project", project)
     known = TREND_FIELDS if project is None else PROJECT_COUNTS
-    if field not in known:
-        raise InvalidQuery(f"field {field!r:.60}", hint=f"It is one of {', '.join(known)}.")
-    if per not in _WIDTH:
-        raise InvalidQuery(f"per {per!r:.60}", hint="It is day or hour.")
+    asked.word("field", field, known)
+    asked.word("per", per, tuple(_WIDTH))
     buckets = _buckets(per, window, now_us)
-    rows = _rows(connection, field, per, project, buckets)
-    last = _last(connection, field, project, buckets)
+    rows = _rows(connection, field, per, wanted, buckets)
+    last = _last(connection, field, wanted, buckets)
     scale = SCALE if field in REALS and project is None else 1
     points = (_point(name, rows.get(name), last.get(name), scale) for name in buckets)
     return Trend(field, per, project, tuple(points))
@@ -66,7 +65,11 @@ def _buckets(per: Per, window: str | float | timedelta | None, now_us: int) -> l
 
 
 def _rows(
-    connection: Connection, field: str, per: Per, project: str | None, buckets: Sequence[str]
+    connection: Connection,
+    field: str,
+    per: Per,
+    project: str | bytes | None,
+    buckets: Sequence[str],
 ) -> dict[str, tuple[int, int, int, int]]:
     """Count, sum, least and most of each bucket, in the units of the rollups."""
     parameters: tuple[Value, ...]
@@ -86,7 +89,7 @@ def _rows(
 
 
 def _last(
-    connection: Connection, field: str, project: str | None, buckets: Sequence[str]
+    connection: Connection, field: str, project: str | bytes | None, buckets: Sequence[str]
 ) -> dict[str, int | float]:
     if project is None:
         sql = query("snapshots.last_of_each").format(value=f"row.{field}")

@@ -104,6 +104,10 @@ LINES = [
     {"alert_id": "", "type": "task", "severity": "error", "title": "t", "created_at": 1},
     {"alert_id": "d", "type": "task", "severity": "error", "title": "t", "created_at": 1,
      "resolved": "perhaps"},
+    {"alert_id": "e", "type": "task", "severity": "error", "title": "t",
+     "created_at": "0001-01-01T00:00:00+23:59"},
+    {"alert_id": "f", "type": "task", "severity": "error", "title": "t",
+     "created_at": "9999-12-31T23:59:59.999999Z", "resolved": 1},
     [1],
 ]  # fmt: skip
 
@@ -120,8 +124,8 @@ def test_lines_that_are_no_alerts_are_told_and_the_others_taken_in(
     source = tmp_path / "old"
     source.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     done = store.import_alerts(source, zone="Europe/Berlin")
-    assert (done.read, done.inserted, done.invalid) == (7, 1, 6)
-    assert len(done.problems) == 6
+    assert (done.read, done.inserted, done.invalid) == (9, 1, 8)
+    assert len(done.problems) == 8
     assert "line 2: type 'disk'" in done.problems[0]
     [alert] = store.alerts("all")
     assert (alert.type, alert.severity, alert.source) == ("task", "error", "import")

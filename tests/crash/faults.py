@@ -109,7 +109,9 @@ SECTIONS = (
     *(
         Section(f"fuzz-{name}", f"hostile input for {words}, 1,000 a round", 100, _fuzzing(surface))
         for name, surface, words in (
-            ("library", "library", "every call of the library"),
+            ("library", "library", "every call about skills"),
+            ("families", "families", "every call about services, agents, snapshots and so on"),
+            ("imports", "imports", "taking other people's telemetry in"),
             ("cli", "command line", "every command"),
             ("legacy", "legacy files", "taking legacy files in"),
             ("files", "files", "stores, manifests and settings of others"),

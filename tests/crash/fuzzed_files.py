@@ -14,6 +14,7 @@ from fuzzing import untyped
 from hostile import Texts, unsafe
 
 from metrics_store import MetricsStore, Settings, integrity, manifest
+from metrics_store.alerts import rule_file
 from metrics_store.clock import Clock
 from metrics_store.errors import MetricsStoreError
 from metrics_store.health import thresholds
@@ -65,6 +66,7 @@ class Files:
                 for n in range(100)
             )  # fmt: skip
             store.track_invocation("flying", attributes={"a": 1})
+            _record_families(store)
             self._backup = store.back_up(self._whole / "backups").path
         self._store_bytes = (self._whole / "m.db").read_bytes()
         self._manifest = manifest.path_of(self._backup).read_bytes()
@@ -72,10 +74,10 @@ class Files:
 
     def one(self) -> Iterator[str]:
         works: tuple[Callable[[], str | None], ...] = (
-            self._settings, self._thresholds, self._manifests, self._controls, self._store,
-            self._log,
+            self._settings, self._thresholds, self._rules, self._manifests, self._controls,
+            self._store, self._log,
         )  # fmt: skip
-        work = self._chance.choices(works, (25, 20, 20, 15, 12, 8))[0]
+        work = self._chance.choices(works, (20, 15, 15, 15, 15, 12, 8))[0]
         try:
             wrong = work()
         except MetricsStoreError as error:
@@ -116,6 +118,16 @@ class Files:
             data = f"{metric}: {{{level}: {self._texts.text()}}}\n".encode("utf-8", "surrogatepass")
         path.write_bytes(data)
         thresholds.load(path)
+
+    def _rules(self) -> None:
+        path = self._folder / "rules.yaml"
+        data = self._content(rule_file.shipped_text().encode())
+        if self._chance.random() < 0.5:
+            name = self._chance.choice(["metric", "above", "for", "severity", self._texts.text()])
+            rule = f"rules:\n- name: x\n  metric: disk_free_mb\n  {name}: {self._texts.text()}\n"
+            data = rule.encode("utf-8", "surrogatepass")
+        path.write_bytes(data)
+        rule_file.load(path)
 
     def _manifests(self) -> str:
         folder = self._folder / "backups"
@@ -202,12 +214,46 @@ class Files:
             lambda store: store.reap(),
             lambda store: store.health(),
             lambda store: store.info(),
+            lambda store: store.service_status(),
+            lambda store: store.uptime("importer"),
+            lambda store: store.heartbeat("importer", "running"),
+            lambda store: store.list_executions(),
+            lambda store: store.execution_statistics("90d"),
+            lambda store: store.performance_metrics("90d"),
+            lambda store: store.find_similar_solutions([0.5] * 384),
+            lambda store: store.record_execution(success=True),
+            lambda store: store.snapshots(),
+            lambda store: store.snapshot_trend("files_indexed"),
+            lambda store: store.record_snapshot({"files_indexed": 2}),
+            lambda store: store.agent_status(),
+            lambda store: store.agent_daily(),
+            lambda store: store.tasks(),
+            lambda store: store.task_velocity(),
+            lambda store: store.commit_daily(),
+            lambda store: store.record_agent_sample("tester"),
+            lambda store: store.alerts("all"),
+            lambda store: store.evaluate_alerts(),
+            lambda store: store.retention_plan(),
+            lambda store: store.retain({"skill": "1 day"}),
         )
         with MetricsStore(settings=Settings(path, busy_timeout=0.2)) as store:
-            for use in self._chance.sample(uses, 5):
+            for use in self._chance.sample(uses, 10):
                 with suppress(MetricsStoreError):
                     use(store)
         return ""
+
+
+def _record_families(store: MetricsStore) -> None:
+    for n in range(20):
+        store.heartbeat("importer", "running" if n % 5 else "error", latency=n / 10)
+        store.record_execution(f"t{n}", success=n % 3 > 0, actual_cost=0.1, embedding=[n / 9] * 384)
+        store.record_snapshot({"files_indexed": n, "projects": {"x": {"file_count": n}}})
+        store.record_agent_sample(f"a{n % 3}", cpu_usage=n, memory_usage=n * 10)
+        store.record_task_event(f"t{n % 4}", "completed" if n > 15 else "created")
+        store.record_commit(f"{n:040x}", lines_added=n, agent_id=f"a{n % 3}")
+        store.record_system_health(cpu=n, details={"a": n})
+        store.record_rag_metrics(total_queries=n, hit_rate=0.5)
+    store.raise_alert("agent", "error", "it is slow", source="a1")
 
 
 def _crash_image(folder: Path) -> dict[str, bytes]:

@@ -14,9 +14,11 @@ from fuzzing import untyped
 from hostile import PIECES, Texts
 
 from metrics_store import MetricsStore, Settings
-from metrics_store.errors import MetricsStoreError
+from metrics_store.errors import AlreadyEnded, DuplicateRecord, MetricsStoreError, UsageError
 from metrics_store.listing import LoggedInvocation
 
+#: What may be said of a call of a store that is sound: it is the caller's fault.
+CALLERS_FAULT = (UsageError, AlreadyEnded, DuplicateRecord)
 _TEXTS = ("workflow_path", "session_id", "project_path", "error_type")
 
 
@@ -49,6 +51,8 @@ class Library:
             # What is said of it can be said, too.
             if not str(error) or not error.message:
                 yield f"{type(error).__name__} says nothing"
+            if not isinstance(error, CALLERS_FAULT):
+                yield untyped(error, call.__name__)
         except Exception as error:
             yield untyped(error, call.__name__)
         else:

@@ -45,6 +45,8 @@ Begin = Callable[[Path, Random], Surface]
 #: Where each surface is; a module is imported when it is needed.
 SURFACES = {
     "library": "fuzzed_library",
+    "families": "fuzzed_telemetry",
+    "imports": "fuzzed_imports",
     "command line": "fuzzed_commands",
     "legacy files": "fuzzed_legacy",
     "files": "fuzzed_files",

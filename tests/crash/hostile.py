@@ -82,9 +82,9 @@ class Texts:
             case 0 | 1 | 2:
                 return self.text()
             case 3:
-                return chance.choice(_NUMBERS)
+                return chance.choice(NUMBERS)
             case 4:
-                return chance.choice(_MOMENTS)
+                return chance.choice(MOMENTS)
             case 5:
                 return None
             case 6:
@@ -137,11 +137,11 @@ _RANGES = (
     lambda chance: chance.randrange(0xD800, 0xE000),
     lambda chance: chance.randrange(0xE000, 0x110000),
 )
-_NUMBERS = (
+NUMBERS = (
     0, 1, -1, 2**31, 2**63, -(2**63) - 1, 10**400, 0.0, -0.0, 1.5, 1e308, -1e-320,
     float("nan"), float("inf"), float("-inf"), 3.2e8, 1e9, 1e9 + 1, 5e-7,
 )  # fmt: skip
-_MOMENTS = (
+MOMENTS = (
     datetime(2026, 3, 10, tzinfo=UTC),
     datetime(2026, 3, 10),
     datetime.min.replace(tzinfo=UTC),

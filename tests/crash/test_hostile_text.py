@@ -44,7 +44,14 @@ READING = (
 
 @pytest.mark.parametrize(
     ("surface", "inputs"),
-    [("library", 400), ("command line", 150), ("legacy files", 300), ("files", 150)],
+    [
+        ("library", 400),
+        ("families", 400),
+        ("command line", 150),
+        ("legacy files", 300),
+        ("files", 150),
+        ("imports", 150),
+    ],
 )
 def test_a_campaign_finds_no_traceback_and_no_control_character(surface: str, inputs: int) -> None:
     done = fuzzing.campaign(surface, inputs, seed=4)

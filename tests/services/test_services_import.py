@@ -137,13 +137,14 @@ def test_what_cannot_be_a_heartbeat_is_refused_with_its_reason(
         {**good, "ts": 1_972_000_000},
         {**good, "latency_ms": "slow"},
         {**good, "latency": -1},
+        {**good, "latency": 10**400},
         [1],
     ]
     more = [{**good, "ts": 1_772_000_001_500, "latency_ms": 250}, {**good, "ts": "1772000002.25"}]
     text = "\n".join(json.dumps(line) for line in [good, *wrong, *more])
     file.write_text(text + '\n\n{"service": "a", "sta')
     done = store.import_services(file)
-    assert numbers(done) == (12, 3, 0, 9)
+    assert numbers(done) == (13, 3, 0, 10)
     assert done.reasons[0] == "row 2: status is NoneType, not text"
     assert len(done.reasons) == 5
     assert [beat.heartbeat_timestamp for beat in store.service_history("a", "1 year")] == [
