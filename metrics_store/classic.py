@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from metrics_store import schema
+from metrics_store import location, schema
 from metrics_store.clock import Clock
 from metrics_store.connection import Database
 from metrics_store.errors import SchemaError
@@ -26,7 +26,7 @@ class DataMigrator:
     def __init__(
         self, json_path: str | os.PathLike[str], db_store: MetricsStore, batch_size: int = 1000
     ) -> None:
-        self.json_path = Path(json_path)
+        self.json_path = Path(location.named(json_path))
         self.db_store = db_store
         self.batch_size = batch_size
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
 import threading
 from pathlib import Path
 
-from metrics_store.errors import OpenError, StoreNotFound, StoreNotWritable, UnsafeFilesystem
+from metrics_store.errors import (
+    InvalidValue,
+    OpenError,
+    StoreNotFound,
+    StoreNotWritable,
+    UnsafeFilesystem,
+)
 
 #: Held while a file is created or first opened. Closing any descriptor of a database drops the
 #: POSIX locks of every connection this process has on it, so nobody may have one yet.
@@ -38,6 +45,26 @@ _NETWORK = frozenset(
         "afpfs",
     ]
 )
+
+
+def named(path: object) -> str:
+    """The path that somebody gave for a file or a directory, which need not be there.
+
+    Raises:
+        InvalidValue: it is no path, or nothing can be called so.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(text, str):
+        raise InvalidValue(f"{text!r:.60} is no path", hint="Give text or a pathlib.Path.")
+    try:
+        os.lstat(text)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            return text
+        raise InvalidValue(f"{text[:60]!r}...: {error.strerror}", hint="Name another.") from error
+    except ValueError as error:  # half a character, or NUL
+        raise InvalidValue(f"{text!r:.60}: {error}", hint="Name another.") from error
+    return text
 
 
 def prepare(database: Path, *, create: bool, allow_network: bool) -> str:

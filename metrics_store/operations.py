@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metrics_store import location
 from metrics_store.connection import Database
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Operations:
         """
         from metrics_store.backup import creating
 
-        where = None if directory is None else Path(directory)
+        where = None if directory is None else Path(location.named(directory))
         return creating.create(self._database, where, keep=keep)
 
     def check(self, level: Level = "standard") -> CheckReport:

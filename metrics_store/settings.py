@@ -154,6 +154,7 @@ def _database(value: object) -> Path:
     path = Path(os.fspath(value))
     if not path.name or "\0" in str(path) or str(path).startswith(":memory:"):
         raise ValueError("It is the path of a file; a store in memory would keep nothing.")
+    os.fsencode(path)  # half a character can be in no name
     return _at_home(path)
 
 
@@ -163,6 +164,7 @@ def _directory(value: object) -> Path:
     path = Path(os.fspath(value))
     if not os.fspath(value) or "\0" in str(path):
         raise ValueError("It is the path of a directory.")
+    os.fsencode(path)
     return _at_home(path)
 
 

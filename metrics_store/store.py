@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TextIO, TypeVar, Unpack
 from weakref import WeakSet
 
-from metrics_store import bulk, clock, liveness, logs, reaping, retrying, schema
+from metrics_store import bulk, clock, liveness, location, logs, reaping, retrying, schema
 from metrics_store.buffer import Buffer
 from metrics_store.clock import Clock
 from metrics_store.closing import Closing
@@ -15,6 +15,7 @@ from metrics_store.connection import Database
 from metrics_store.errors import (
     AlreadyEnded,
     DuplicateRecord,
+    InvalidValue,
     InvocationNotFound,
     OpenError,
     OutcomeUnknown,
@@ -305,7 +306,9 @@ class MetricsStore(Closing, Operations, Telemetry, Reports):
                 file that was taken in, else this machine's.
         """
         if isinstance(target, (str, os.PathLike)):
-            return exporting.export_to(self, target, zone)
+            return exporting.export_to(self, location.named(target), zone)
+        if not hasattr(target, "write"):
+            raise InvalidValue(f"{target!r:.60} is neither file nor path", hint="Give one of them.")
         return exporting.export_legacy(self, target, zone=zone)
 
     # Inside

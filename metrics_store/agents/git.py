@@ -146,6 +146,8 @@ def _running(words: list[str], repository: Path, seconds: float) -> Iterator[IO[
             )
         except FileNotFoundError as error:
             raise CommandFailed("git is not installed", hint="Install git.") from error
+        except ValueError as error:  # half a character or NUL, as in the name of a branch
+            raise SourceError(f"git cannot be asked for {words[-2]!r:.60}: {error}") from error
 
         def end() -> None:
             late.set()

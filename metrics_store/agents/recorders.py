@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from metrics_store import location
 from metrics_store.connection import Database
 
 if TYPE_CHECKING:
@@ -145,21 +146,22 @@ class AgentRecorders:
             timeout: seconds it may take.
 
         Raises:
+            InvalidValue, InvalidQuery: an argument makes no sense.
             SourceError: it is no repository, or git may not read it.
             CommandFailed: git is not there, failed, or took longer.
         """
-        from metrics_store import rows
+        from metrics_store import rows, windows
         from metrics_store.agents import commits
 
         whose = agents if isinstance(agents, commits.AgentMap) else commits.AgentMap(agents)
         since_us = None if since is None else rows.moment_us("since", since)
         return commits.take_in(
             self._database,
-            Path(repository),
+            Path(location.named(repository)),
             since_us=since_us,
             branch=branch,
             agents=whose,
-            seconds=timeout,
+            seconds=windows.seconds(timeout),
         )
 
     def take_board(self, path: str | os.PathLike[str]) -> BoardTaken:
@@ -173,7 +175,9 @@ class AgentRecorders:
         """
         from metrics_store.agents import watching
 
-        return watching.take_in(self._database, Path(path), self._database.clock.sleep)
+        return watching.take_in(
+            self._database, Path(location.named(path)), self._database.clock.sleep
+        )
 
     def import_agents(
         self, source: str | os.PathLike[str], *, table: str | None = None, zone: str | None = None
@@ -190,4 +194,6 @@ class AgentRecorders:
         """
         from metrics_store.agents import importing
 
-        return importing.take_in(self._database, Path(source), table=table, zone=zone)
+        return importing.take_in(
+            self._database, Path(location.named(source)), table=table, zone=zone
+        )

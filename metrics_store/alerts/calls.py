@@ -207,6 +207,7 @@ class Alerts:
         """
         from pathlib import Path
 
+        from metrics_store import location
         from metrics_store.alerts import importing
 
-        return importing.take_in(self._database, Path(source), zone)
+        return importing.take_in(self._database, Path(location.named(source)), zone)

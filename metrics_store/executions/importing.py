@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import islice
 
-from metrics_store import clock, logs, rows
+from metrics_store import clock, location, logs, rows
 from metrics_store.connection import Database
 from metrics_store.errors import InvalidQuery, InvalidValue
 from metrics_store.executions import duckdb_file, json_lines, recording
@@ -52,7 +52,7 @@ def take_in(
     progress: Callable[[int], None] | None,
 ) -> Imported:
     """Take in a file; see ``MetricsStore.import_executions``."""
-    path = os.fspath(source)
+    path = location.named(source)
     try:
         place = zone_named(zone)
     except InvalidQuery as error:

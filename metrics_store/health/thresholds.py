@@ -22,7 +22,8 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from metrics_store.errors import InvalidThresholds
+from metrics_store import location
+from metrics_store.errors import InvalidThresholds, InvalidValue
 from metrics_store.health.rules import BY_METRIC, LEVELS, RULES, Limits, Rule
 from metrics_store.health.wording import spoken
 
@@ -71,7 +72,10 @@ def load(path: str | os.PathLike[str]) -> Thresholds:
     Raises:
         InvalidThresholds: it cannot be read, or something in it makes no sense.
     """
-    where = os.fspath(path)
+    try:
+        where = location.named(path)
+    except InvalidValue as error:
+        raise InvalidThresholds(error.detail, hint=error.hint) from error
     try:
         return parse(_text(where))
     except InvalidThresholds as error:

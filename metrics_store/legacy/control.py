@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from metrics_store import location
 from metrics_store.errors import (
     ControlForeign,
     ControlNewer,
@@ -151,7 +152,7 @@ class Control:
 
 def resolved(json_file: str | os.PathLike[str]) -> str:
     """The legacy file itself; symlinks are followed."""
-    return os.path.realpath(json_file)
+    return os.path.realpath(location.named(json_file))
 
 
 def control_path(json_file: str | os.PathLike[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TextIO
@@ -77,7 +77,7 @@ class LegacyDocument:
         self._zone = zone
         self._place = zone_named(zone)
         self._records = self._pending = 0
-        target.write('{\n  "invocations": ')
+        self._write('{\n  "invocations": ')
 
     def add(self, rows: Iterable[stored.StoredRow]) -> None:
         """Write the records of rows."""
@@ -87,18 +87,24 @@ class LegacyDocument:
 
     def add_text(self, text: str) -> None:
         """Write a record that is text already."""
-        self._target.write(",\n    " if self._records else "[\n    ")
-        self._target.write(text)
+        self._write(",\n    " if self._records else "[\n    ")
+        self._write(text)
         self._records += 1
 
     def end(self, connection: Connection, now_us: int) -> ExportReport:
         """Write the totals, and when it was written."""
-        self._target.write("\n  ]" if self._records else "[]")
-        self._target.write(',\n  "skills": ')
-        skills = _write_totals(connection, self._target, self._place)
+        self._write("\n  ]" if self._records else "[]")
+        self._write(',\n  "skills": ')
+        skills = _write_totals(connection, self._write, self._place)
         now = _naive(clock.text(now_us), self._place)
-        self._target.write(f',\n  "last_updated": {json.dumps(now)}\n}}')
+        self._write(f',\n  "last_updated": {json.dumps(now)}\n}}')
         return ExportReport(self._records, self._pending, skills, self._zone)
+
+    def _write(self, text: str) -> None:
+        try:
+            self._target.write(text)
+        except (ValueError, TypeError) as error:  # it is closed, or of bytes
+            raise ExportFailed(str(error), hint="Give a text file that is open.") from error
 
 
 def export_to(
@@ -118,7 +124,7 @@ def export_to(
         raise ExportFailed(f"{os.path.realpath(target)}: {error.strerror}") from error
 
 
-def _write_totals(connection: Connection, target: TextIO, place: tzinfo) -> int:
+def _write_totals(connection: Connection, write: Callable[[str], None], place: tzinfo) -> int:
     n = 0
     for row in connection.execute(query("legacy.export_totals")):
         name, total, completed, abandoned, seconds, *counts, first, last, rate, average = row
@@ -137,10 +143,10 @@ def _write_totals(connection: Connection, target: TextIO, place: tzinfo) -> int:
             "completion_rate": rate,
             "avg_duration_seconds": average,
         }
-        target.write(",\n    " if n else "{\n    ")
-        target.write(f"{json.dumps(name)}: {_indented(totals, 4)}")
+        write(",\n    " if n else "{\n    ")
+        write(f"{json.dumps(name)}: {_indented(totals, 4)}")
         n += 1
-    target.write("\n  }" if n else "{}")
+    write("\n  }" if n else "{}")
     return n
 
 

@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from metrics_store import clock, logs, rows, sqlite
+from metrics_store import clock, location, logs, rows, sqlite
 from metrics_store.connection import Database
 from metrics_store.errors import InvalidValue, MetricsStoreError, SourceError
 from metrics_store.families.services import SERVICES
@@ -139,7 +139,7 @@ def take_in(
     progress: Callable[[int], None] | None,
 ) -> ServicesImported:
     """See ``MetricsStore.import_services``."""
-    path = Path(source)
+    path = Path(location.named(source))
     if kind not in (None, "sqlite", "csv", "jsonl"):
         raise InvalidValue(f"kind {kind!r:.60}", hint="It is sqlite, csv or jsonl.")
     if os.path.realpath(path) == database.path:

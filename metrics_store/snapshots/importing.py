@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import BinaryIO
 
-from metrics_store import clock, logs
+from metrics_store import clock, location, logs
 from metrics_store.connection import Database
 from metrics_store.errors import InvalidValue
 from metrics_store.families.snapshots import SNAPSHOTS
@@ -55,7 +55,7 @@ def import_files(
     with ExitStack() as opened:
         # All of them first: a name that is wrong is told before anything is written.
         sources: list[tuple[str, BinaryIO]] = []
-        for path in [os.fspath(path) for path in paths]:
+        for path in map(location.named, paths):
             sources.append((path, open_source(path)))
             opened.callback(sources[-1][1].close)
         for path, source in sources:

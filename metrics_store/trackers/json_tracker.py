@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from metrics_store import clock as clocks
+from metrics_store import location
 from metrics_store.clock import Clock
 from metrics_store.errors import (
     AlreadyEnded,
@@ -119,7 +120,7 @@ class JsonMetricsTracker:
         if on_error not in ("log", "raise"):
             raise InvalidValue(f"on_error is {on_error!r}", hint='It is "log" or "raise".')
         default = Path(".session-buddy", "skill_metrics.json")
-        self.metrics_file = Path(os.path.realpath(metrics_file or default))
+        self.metrics_file = Path(os.path.realpath(location.named(metrics_file or default)))
         self._clock = clock or Clock()
         self._place = zone_named(zone) if isinstance(zone, str) else zone
         self._raises = on_error == "raise"

@@ -148,12 +148,34 @@ def judged(words: list[str], code: int, out: str, err: str, *, looked_at: bool =
             return f"{name} of {' '.join(words)[:30]!a}: {found}: {words!a:.300}"
     if code == 2 and out and "--help" not in words:
         return f"refused with something on stdout ({words[:2]!a}): {words!a:.300}"
-    if code in (0, 1) and "--json" in words and out:
+    if code in (0, 1) and _asks_for_json(words) and out:
         try:
             json.loads(out)
         except ValueError as error:
             return f"no JSON ({words[:2]!a}): {error}: {words!a:.300}"
     return ""
+
+
+def _asks_for_json(words: list[str]) -> bool:
+    """Whether ``--json`` is an option among some words, and not what another one is given."""
+    found = (c for path, c in _commands() if words[: len(path)] == [*path])
+    command = next(found, None)
+    if command is None:
+        return False
+    valued = {
+        option
+        for param in command.params
+        if not getattr(param, "is_flag", False)
+        for option in param.opts
+        if option.startswith("-")
+    }
+    remaining = iter(words)
+    for word in remaining:
+        if word in ("--json", "--"):
+            return word == "--json"
+        if word in valued:
+            next(remaining, None)
+    return False
 
 
 def prepared(folder: Path, texts: Texts) -> None:
