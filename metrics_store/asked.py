@@ -13,8 +13,8 @@ MANY = 1 << 31
 def text(name: str, value: object) -> str | bytes:
     """A text to look for.
 
-    Half a character is in no store and cannot be asked for. A text that has one stands for itself
-    as bytes: no text is equal to those, so that a query finds nothing.
+    Half a character is in no store, and SQLite cannot be asked for one. A text that has it stands
+    for itself as bytes: no text is equal to those, so that a query finds nothing.
 
     Args:
         name: what errors call it.

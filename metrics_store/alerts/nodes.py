@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metrics_store import windows
+from metrics_store import location, windows
 from metrics_store.errors import InvalidQuery, InvalidRules
 
 if TYPE_CHECKING:
@@ -130,14 +130,13 @@ def read(path: str | os.PathLike[str]) -> str:
     """
     try:
         # A pipe would be waited for; whatever else is no file is refused too.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        handle = os.open(location.named(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         with open(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise InvalidRules("it is not a regular file")
             raw = file.read(_LARGEST + 1)
-    except (OSError, ValueError, TypeError) as error:  # a NUL in its name; no name at all
-        said = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise InvalidRules(said, hint="Name a YAML file.") from error
+    except OSError as error:
+        raise InvalidRules(error.strerror or str(error), hint="Name a YAML file.") from error
     if len(raw) > _LARGEST:
         raise InvalidRules(f"it is larger than {_LARGEST:,} bytes")
     try:

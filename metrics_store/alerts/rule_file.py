@@ -16,7 +16,7 @@ from metrics_store.alerts.metric import Metric
 from metrics_store.alerts.metrics import METRICS
 from metrics_store.alerts.nodes import Place
 from metrics_store.alerts.rules import RANKS, Comparison, Hook, Rule, RuleSet
-from metrics_store.errors import InvalidRules
+from metrics_store.errors import InvalidRules, InvalidValue
 from metrics_store.families.alerts import EVENTS, SEVERITIES, TYPES
 
 T = TypeVar("T", Rule, Hook)
@@ -45,7 +45,7 @@ def load(path: str | os.PathLike[str]) -> RuleSet:
     """
     try:
         return parse(nodes.read(path))
-    except InvalidRules as error:
+    except (InvalidRules, InvalidValue) as error:
         raise InvalidRules(f"{path!s:.200}: {error.detail}", hint=error.hint) from error
 
 

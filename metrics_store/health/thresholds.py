@@ -73,16 +73,12 @@ def load(path: str | os.PathLike[str]) -> Thresholds:
         InvalidThresholds: it cannot be read, or something in it makes no sense.
     """
     try:
-        where = location.named(path)
-    except InvalidValue as error:
-        raise InvalidThresholds(error.detail, hint=error.hint) from error
-    try:
-        return parse(_text(where))
-    except InvalidThresholds as error:
-        raise InvalidThresholds(f"{where}: {error.detail}", hint=error.hint) from error
+        return parse(_text(location.named(path)))
+    except (InvalidThresholds, InvalidValue) as error:
+        raise InvalidThresholds(f"{path!s:.200}: {error.detail}", hint=error.hint) from error
     except OSError as error:
         raise InvalidThresholds(
-            f"{where}: {error.strerror or error}", hint="Name a YAML file with --thresholds."
+            f"{path!s:.200}: {error.strerror or error}", hint="Name a YAML file with --thresholds."
         ) from error
 
 
