@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from weakref import WeakSet, ref
 
-from metrics_store import clock
+from metrics_store import asked, clock
 from metrics_store.closing import Closing
 from metrics_store.errors import InvalidValue, MetricsStoreError, ReadError, StoreClosed
 from metrics_store.live import tasks
@@ -74,13 +74,18 @@ class LiveState(Closing):
             default: given where there is nothing.
 
         Raises:
+            InvalidQuery: the key is no text.
             ReadError, StoreClosed: the history of such a task cannot be read.
         """
         if self._pid != os.getpid():
             self._require_thread()
-        value = self._values.get(key, _MISSING)
+        try:
+            value = self._values.get(key, _MISSING)
+        except TypeError:  # it can be no key of anything
+            value = _MISSING
         if value is not _MISSING:
             return value
+        asked.text("key", key)
         name = tasks.task_of(key)
         if name is None or self._closed:
             return default
@@ -92,6 +97,9 @@ class LiveState(Closing):
 
         Args:
             pattern: with ``*`` and ``?``; None for all.
+
+        Raises:
+            InvalidQuery: the pattern is no text.
         """
         self._require_thread()
         with self._lock:
@@ -114,10 +122,10 @@ class LiveState(Closing):
                 many by the next one's ``lost``.
 
         Raises:
+            InvalidQuery: the pattern is no text, or the limit no whole number from 1 on.
             StoreClosed: this was closed.
         """
-        if limit < 1:
-            raise InvalidValue(f"limit is {limit}", hint="It is 1 or more.")
+        limit = asked.count("limit", limit)
         self._require_thread()
         with self._lock:
             if self._closed:

@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import translate
 
+from metrics_store import asked
 from metrics_store.closing import Closing
 from metrics_store.results import Result
 
 
 def matching(pattern: str) -> Callable[[str], object]:
-    """What tells whether a key fits a pattern, in which ``*`` and ``?`` alone are special."""
+    """What tells whether a key fits a pattern, in which ``*`` and ``?`` alone are special.
+
+    Raises:
+        InvalidQuery: it is no text.
+    """
+    asked.text("pattern", pattern)
     return re.compile(translate(pattern.replace("[", "[[]"))).match
 
 

@@ -6,6 +6,7 @@ import heapq
 import json
 from collections.abc import Iterable
 
+from metrics_store import asked
 from metrics_store.agents.results import TaskEvent, TaskState
 from metrics_store.live.bounds import Bounds
 from metrics_store.live.sections import Behind, Tops, Update
@@ -132,7 +133,8 @@ def task_of(key: str) -> str | None:
 
 def history(connection: Connection, name: str, limit: int) -> tuple[TaskEvent, ...]:
     """The newest events of a task, oldest first."""
-    found: Iterable[tuple[str, ...]] = connection.execute(query("live.history_of"), (name, limit))
+    values = (asked.text("key", name), limit)
+    found: Iterable[tuple[str, ...]] = connection.execute(query("live.history_of"), values)
     events = [
         TaskEvent(*values, json.loads(details) if details else {})  # type: ignore[call-arg, arg-type]
         for *values, details in found

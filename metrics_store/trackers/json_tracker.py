@@ -14,8 +14,8 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Literal
 
+from metrics_store import asked, location
 from metrics_store import clock as clocks
-from metrics_store import location
 from metrics_store.clock import Clock
 from metrics_store.errors import (
     AlreadyEnded,
@@ -237,7 +237,12 @@ class JsonMetricsTracker:
     # Reading: LegacyNotOverwritten is raised if the file cannot be read or parsed.
 
     def get_skill_metrics(self, skill_name: str) -> SkillNumbers | None:
-        """The numbers of one skill; None if it has ended no invocation."""
+        """The numbers of one skill; None if it has ended no invocation.
+
+        Raises:
+            InvalidQuery: the name is no text.
+        """
+        asked.text("skill_name", skill_name)
         return self._ledger.numbers_of_skill(skill_name)
 
     def get_all_metrics(self) -> dict[str, SkillNumbers]:

@@ -8,6 +8,7 @@ import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from metrics_store.clock import to_datetime
 from metrics_store.errors import (
     AlreadyEnded,
     ExportFailed,
+    InvalidQuery,
     InvalidValue,
     LegacyNotOverwritten,
     LegacyNotWritable,
@@ -233,6 +235,14 @@ def test_reading_an_old_file_is_one_look_at_its_state(
     monkeypatch.setattr("metrics_store.trackers.file_state.read", lambda _: pytest.fail("read"))
     assert tracker.get_all_metrics() == before
     assert tracker.get_skill_metrics("none") is None
+
+
+@pytest.mark.parametrize("name", [None, 5, b"x", ["x"], {"x": 1}])
+def test_what_is_no_name_has_no_numbers(track: Track, name: Any) -> None:
+    tracker = track()
+    tracker.track_invocation("x")()
+    with pytest.raises(InvalidQuery, match="not text"):
+        tracker.get_skill_metrics(name)
 
 
 def test_numbers_are_values(track: Track) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from settable_clock import SettableClock
 
 from metrics_store import LiveState, MetricsStore
-from metrics_store.errors import InvalidValue, StoreClosed
+from metrics_store.errors import InvalidQuery, InvalidValue, StoreClosed
 from metrics_store.live import agents, tasks
 from metrics_store.live.bounds import Bounds
 from metrics_store.live.picture import Picture
@@ -289,5 +289,12 @@ def test_arguments_that_make_no_sense_are_refused(store: MetricsStore, watch: Wa
     for every in (0, -1, 1000, float("nan")):
         with pytest.raises(InvalidValue):
             LiveState(store, every=every)
-    with pytest.raises(InvalidValue):
-        watch().subscribe(limit=0)
+    live = watch()
+    for limit in (0, "1", None, 1.5):
+        with pytest.raises(InvalidQuery):
+            live.subscribe(limit=limit)  # type: ignore[arg-type]
+    for text in (1, b"*", ["*"], {"a": 1}):
+        for ask in (live.get, live.keys, live.subscribe):
+            with pytest.raises(InvalidQuery, match="not text"):
+                ask(text)  # type: ignore[operator]
+    assert live.get("tasks:half \ud800:history", "nothing") == "nothing"
