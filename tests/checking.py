@@ -65,6 +65,13 @@ def _problems(db: Connection) -> Iterator[str]:
         yield from _search(db, retired="rollup_retired" in tables)
 
 
+def _differences(db: Connection, kept: tuple[str, str], due: tuple[str, str]) -> Iterator[str]:
+    """What one of two queries has and the other has not, as their texts say it."""
+    rows_of = {sql: set(db.execute(sql)) for sql, _ in (kept, due)}
+    for (sql, wrong), (other, _) in ((kept, due), (due, kept)):
+        yield from (f"{wrong}: {row}" for row in rows_of[sql] - rows_of[other])
+
+
 def _is_used(db: Connection, family: Family) -> bool:
     scopes = ", ".join(f"'{scope}'" for scope in family.scopes())
     tables = [family.table, *(table.table for table in family.derived)]
@@ -85,10 +92,11 @@ def _log_and_rollups(db: Connection, family: Family, *, retired: bool) -> Iterat
             f"FROM (SELECT {names} FROM rollup_retired WHERE scope IN ({scopes}) "
             f"UNION ALL {due}) GROUP BY 1, 2, 3, 4, 5"
         )
-    for row in db.execute(f"{kept} EXCEPT {due}").fetchall():
-        yield f"the rollups have what the log has not: {row}"
-    for row in db.execute(f"{due} EXCEPT {kept}").fetchall():
-        yield f"the log has what the rollups have not: {row}"
+    yield from _differences(
+        db,
+        (kept, "the rollups have what the log has not"),
+        (due, "the log has what the rollups have not"),
+    )
 
 
 def _digests(db: Connection, family: Family) -> Iterator[str]:
@@ -100,9 +108,8 @@ def _digests(db: Connection, family: Family) -> Iterator[str]:
 
 def _derived(db: Connection, family: Family) -> Iterator[str]:
     for table in family.derived:
-        for one, other in ((table.kept, table.due), (table.due, table.kept)):
-            for row in db.execute(f"SELECT * FROM ({one}) EXCEPT SELECT * FROM ({other})"):
-                yield f"{table.table} is not what the log comes to: {row}"
+        wrong = f"{table.table} is not what the log comes to"
+        yield from _differences(db, (table.kept, wrong), (table.due, wrong))
 
 
 def _in_both(db: Connection) -> Iterator[str]:
@@ -123,11 +130,11 @@ def _search(db: Connection, *, retired: bool) -> Iterator[str]:
             " UNION SELECT label, subject FROM rollup_retired "
             "WHERE scope = 'skill' AND period = '' AND kind = 'path'"
         )
-    due = f"SELECT * FROM ({due})"
-    for row in db.execute(f"{kept} EXCEPT {due}").fetchall():
-        yield f"workflow_path has what the log has not: {row}"
-    for row in db.execute(f"{due} EXCEPT {kept}").fetchall():
-        yield f"the log has what workflow_path has not: {row}"
+    yield from _differences(
+        db,
+        (kept, "workflow_path has what the log has not"),
+        (due, "the log has what workflow_path has not"),
+    )
     try:
         # Rank 1 compares with the content table too; without it an emptied index passes.
         db.execute(

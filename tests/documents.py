@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
 
@@ -30,9 +30,15 @@ SOURCES = "\n".join(
     for folder, kind in (("metrics_store", "*.py"), ("metrics_store", "*.sql"), ("migrations", "*"))
     for file in sorted((ROOT / folder).rglob(kind))
 )
+
 #: The program as tests run it.
 MODULE = [sys.executable, "-m", "metrics_store.cli"]
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@cache
+def _words() -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", SOURCES))
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,7 @@ class Document:
                 found = re.search(rf"(\bclass {name}\b|^{name} = )", SOURCES, re.MULTILINE)
                 unknown += [] if found else [name]
             elif re.fullmatch(r"[a-z]+(_[a-z]+)+(\(\))?", name):
-                word = name.removesuffix("()")
-                unknown += [] if re.search(rf"\b{word}\b", SOURCES) else [name]
+                unknown += [] if name.removesuffix("()") in _words() else [name]
         return unknown
 
     def files(self) -> set[str]:
