@@ -241,7 +241,7 @@ _NO_ROOM_FOR_SHM = 4874
 
 
 #: What comes of reading a damaged store: a moment that is none, a number past every bucket.
-NONSENSE = (LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+NONSENSE = (LookupError, ValueError, TypeError, OverflowError, AttributeError)
 
 
 def translated(
