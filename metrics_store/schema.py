@@ -158,8 +158,9 @@ def apply(database: Database, directory: Path | None = None) -> tuple[str, ...]:
     """
     directory = directory or migrations_directory()
     files = _files(directory)
-    pending = status(database, directory).pending
-    if pending and version(database) > 0:
+    # Of one look: between two of them another process may have made the new file a store.
+    there = status(database, directory)
+    if there.pending and there.version > 0:
         back_up(database)
 
     def work(connection: Connection) -> tuple[str, ...]:

@@ -28,34 +28,25 @@ CALLS: dict[str, Callable[[MetricsStore, Any], object]] = {
     "classic tracker": lambda _, path: JsonMetricsTracker(path),
     "migrator": lambda store, path: DataMigrator(path, store),
 }
-NO_PATHS = {
-    "NUL": "a\0b",
-    "half a character": "half \ud800",
-    "a number": 5,
-    "bytes": b"x",
-    "a list": ["x"],
-}
+NO_PATHS = ("a\0b", "half \ud800", 5, b"x", ["x"])
 
 
-@pytest.mark.parametrize("path", NO_PATHS.values(), ids=NO_PATHS)
 @pytest.mark.parametrize("call", CALLS)
-def test_what_can_be_no_path_is_refused(
-    store: MetricsStore, call: str, path: object, tmp_path: Path
-) -> None:
+def test_what_can_be_no_path_is_refused(store: MetricsStore, call: str, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(UsageError) as refused:
-        CALLS[call](store, path)
-    assert refused.value.hint
+    for path in NO_PATHS:
+        with pytest.raises(UsageError) as refused:
+            CALLS[call](store, path)
+        assert refused.value.hint
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("path", ["x" * 5000, "a/" * 3000])
-def test_a_path_that_is_too_long_is_refused(store: MetricsStore, call: str, path: str) -> None:
-    if call == "store":
-        pytest.skip("opening says it in its own words")
-    with pytest.raises(UsageError, match="too long"):
-        CALLS[call](store, path)
+def test_a_path_that_is_too_long_is_refused(store: MetricsStore, path: str) -> None:
+    for call, take in CALLS.items():
+        if call != "store":  # opening says it in its own words
+            with pytest.raises(UsageError, match="too long"):
+                take(store, path)
 
 
 def test_a_target_that_cannot_be_written_is_refused(store: MetricsStore) -> None:

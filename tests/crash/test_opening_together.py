@@ -29,6 +29,7 @@ print("ready", flush=True)
 for line in sys.stdin:
     path, moment, me = line.rstrip("\\n").split("\\t")
     try:
+        time.sleep(max(0.0, float(moment) - time.monotonic() - 0.002))
         while time.monotonic() < float(moment):
             pass
         store = MetricsStore(path, durability="normal")

@@ -117,7 +117,7 @@ class Forked:
         self.kind = kind
         duty = Duty(
             notes.stem, kind, str(place.json_file), str(place.db), str(notes), seed,
-            pace=0.001, reads=0.05,
+            pace=0.003, reads=0.05,
         )  # fmt: skip
         self.pid = os.fork()
         if self.pid:
