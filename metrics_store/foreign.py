@@ -52,7 +52,7 @@ def opened(source: Path, *, errors: str, hint: str = "") -> Iterator[Connection]
     try:
         connection.execute("BEGIN")
         yield connection
-    except sqlite.Error as error:
+    except (sqlite.Error, UnicodeDecodeError) as error:  # names in it need not be UTF-8
         raise SourceError(f"{source}: {error}", hint=hint) from error
     finally:
         if connection.in_transaction:

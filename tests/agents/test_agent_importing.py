@@ -190,6 +190,15 @@ def test_what_cannot_be_read_says_so(store: MetricsStore, tmp_path: Path) -> Non
     damaged.write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     with pytest.raises(SourceError):
         store.import_agents(damaged)
+    foreign = tmp_path / "names.sqlite"
+    connection = sqlite.binding.connect(foreign)
+    connection.execute("CREATE TABLE agent_metrics (agent_id, status, timestamp, nameless)")
+    connection.execute("INSERT INTO agent_metrics VALUES ('a', 'active', 1770375600, 1)")
+    connection.commit()
+    connection.close()
+    foreign.write_bytes(foreign.read_bytes().replace(b"nameless", b"name\xceess"))
+    with pytest.raises(SourceError, match="can't decode"):
+        store.import_agents(foreign)
     packed = tmp_path / "torn.gz"
     packed.write_bytes(gzip.compress(b'{"a": 1}\n' * 1000)[:-20])
     with pytest.raises(SourceError):
