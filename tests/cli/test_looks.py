@@ -247,7 +247,9 @@ def _in_a_terminal(arguments: list[str], width: int, folder: Path, **env: str) -
             os.environ.pop(name, None)
         # What holds until the command looks: the size is set before it starts.
         fcntl.ioctl(1, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-        os.execv(sys.executable, [sys.executable, "-m", "metrics_store.cli", *arguments])
+        # With the environment named: readline, where it is loaded, hides LINES in this one.
+        program = [sys.executable, "-m", "metrics_store.cli", *arguments]
+        os.execve(sys.executable, program, dict(os.environ))
     chunks = []
     while True:
         try:
