@@ -121,6 +121,30 @@ INSERT INTO {table} ({columns}) VALUES ({marks});
 -- Let FTS5 compare an index with its content too; without the rank an emptied index passes.
 INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1);
 
+-- name: rebuild_search
+-- Make a full-text index anew from its content.
+INSERT INTO {table} ({table}) VALUES ('rebuild');
+
+-- name: words
+-- The words of a full-text index with their places, as long as the connection lasts.
+CREATE VIRTUAL TABLE temp.word USING fts5vocab(main, {table}, instance);
+
+-- name: keep_places
+-- What a full-text index says now.
+CREATE TABLE {kept} AS SELECT term, doc, col, offset FROM temp.word;
+
+-- name: kept_words
+-- The words of it.
+SELECT DISTINCT term FROM {kept} ORDER BY term;
+
+-- name: keep_found
+-- And what it finds by a word: it is looked up in another way than it is gone through.
+INSERT INTO {kept} SELECT ?1, rowid, '', -1 FROM {table} WHERE {table} MATCH ?2;
+
+-- name: first_difference
+-- A word of which one of two says other things.
+SELECT term FROM (SELECT * FROM {one} EXCEPT SELECT * FROM {other}) ORDER BY term LIMIT 1;
+
 -- name: id_and_digest
 -- What a row of a log is known by.
 SELECT id, digest FROM {table} WHERE seq = ?;
