@@ -117,6 +117,26 @@ def test_what_makes_no_sense_of_the_store_is_damage_and_leaves_nothing(
     assert store.query("SELECT * FROM store_property WHERE name = 'a'") == []
 
 
+@pytest.mark.parametrize("said", ['{"x"', '[{"name": "x"}]', "[1]"])
+def test_a_row_that_makes_no_sense_is_damage_wherever_it_is_read(
+    store: MetricsStore, damaged: Callable[[object], None], said: str
+) -> None:
+    store.record_snapshot({"files_indexed": 1, "projects": {"x": {"files": 1}}})
+    damaged(store.path)
+
+    def work(connection: sqlite.Connection) -> None:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ?"
+        for (name,) in connection.execute(triggers, ("status_snapshots",)).fetchall():
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE status_snapshots SET projects = ?", (said,))
+
+    store.database.write(work)
+    for read in (store.snapshots, store.snapshot):
+        with pytest.raises(CorruptStore, match="makes no sense"):
+            read()
+
+
 def test_a_locked_database_is_an_error_at_the_time_limit(open_store: Open, hold_lock: Hold) -> None:
     store = MetricsStore(open_store().path, busy_timeout=0.5)
     open_invocation = store.track_invocation("deploy")

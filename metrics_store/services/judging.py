@@ -94,7 +94,7 @@ def all_described(database: Database) -> list[ServiceSetting]:
     """The services that have settings of their own."""
     with database.read() as connection:
         found = connection.execute(query("services.settings")).fetchall()
-    return [_judge(*setting).described(service) for service, *setting in found]
+        return [_judge(*setting).described(service) for service, *setting in found]
 
 
 def set_service(

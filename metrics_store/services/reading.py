@@ -83,4 +83,4 @@ def history(
     values = (wanted, *edges(database, window, until), most)
     with database.read() as connection:
         found: Sequence[Content] = connection.execute(query("services.history"), values).fetchall()
-    return [heartbeat(row) for row in found]
+        return [heartbeat(row) for row in found]

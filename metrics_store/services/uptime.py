@@ -94,11 +94,11 @@ def outages(database: Database, service: str, window: Window, until: Moment) -> 
         # From the last time it was up: what began before the window began there.
         begin_us = _key(connection, service, start_us, down=0)
         spans = _spans(connection, service, begin_us, now_us + 1)
-    return [
-        _outage(service, stretches, lasts=lasts)
-        for stretches, lasts in _not_up(_stretches(spans, now_us))
-        if stretches[0].start_us < end_us and stretches[-1].end_us > start_us
-    ]
+        return [
+            _outage(service, stretches, lasts=lasts)
+            for stretches, lasts in _not_up(_stretches(spans, now_us))
+            if stretches[0].start_us < end_us and stretches[-1].end_us > start_us
+        ]
 
 
 def _outage(service: str, stretches: list[_Stretch], *, lasts: bool) -> Outage:

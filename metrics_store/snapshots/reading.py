@@ -73,7 +73,7 @@ def each(
     while start is not None:
         with database.read() as connection:
             page = connection.execute(_query("page"), (*start, until, _PAGE)).fetchall()
-        read = [snapshot(row) for row in page]
+            read = [snapshot(row) for row in page]
         yield from read
         start = (read[-1].recorded_at, read[-1].seq + 1) if len(read) == _PAGE else None
 
