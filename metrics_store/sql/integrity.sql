@@ -145,6 +145,10 @@ INSERT INTO {kept} SELECT ?1, rowid, '', -1 FROM {table} WHERE {table} MATCH ?2;
 -- A word of which one of two says other things.
 SELECT term FROM (SELECT * FROM {one} EXCEPT SELECT * FROM {other}) ORDER BY term LIMIT 1;
 
+-- name: first_after
+-- The first row of a log after another one.
+SELECT min(seq) FROM {table} WHERE seq > ?;
+
 -- name: id_and_digest
 -- What a row of a log is known by.
 SELECT id, digest FROM {table} WHERE seq = ?;
