@@ -12,12 +12,11 @@ from random import Random
 from typing import Any
 
 from checking import problems
-from fuzzed_library import CALLERS_FAULT
-from fuzzing import untyped
+from fuzzed_library import CALLERS_FAULT, blamed
 from hostile import MOMENTS, NUMBERS, Texts
 
 from metrics_store import MetricsStore, Settings, sqlite
-from metrics_store.errors import MetricsStoreError, SourceError
+from metrics_store.errors import SourceError
 
 Row = dict[str, Any]
 #: A row that is whole, of each table that there is somewhere.
@@ -104,11 +103,8 @@ class Imports:
         try:
             take(path, **given)
             again = take(path, **given)
-        except MetricsStoreError as error:
-            if not isinstance(error, (*CALLERS_FAULT, SourceError)):
-                yield untyped(error, name)
         except Exception as error:
-            yield untyped(error, name)
+            yield from blamed(error, name, (*CALLERS_FAULT, SourceError))
         else:
             if _new(name, again):
                 yield f"{name}: something was taken in twice: {again!a:.300}"

@@ -22,6 +22,16 @@ CALLERS_FAULT = (UsageError, AlreadyEnded, DuplicateRecord)
 _TEXTS = ("workflow_path", "session_id", "project_path", "error_type")
 
 
+def blamed(
+    error: Exception, what: str, allowed: tuple[type[Exception], ...] = CALLERS_FAULT
+) -> Iterator[str]:
+    """What is wrong with an error of a call: it says nothing, or does not blame the caller."""
+    if isinstance(error, MetricsStoreError) and (not str(error) or not error.message):
+        yield f"{type(error).__name__} says nothing"
+    if not isinstance(error, allowed):
+        yield untyped(error, what)
+
+
 def begin(folder: Path, chance: Random) -> Library:
     """A new store, and calls of it."""
     return Library(folder / "m.db", chance)
@@ -47,14 +57,8 @@ class Library:
         call = self._chance.choice(self._calls)
         try:
             wrong = call()
-        except MetricsStoreError as error:
-            # What is said of it can be said, too.
-            if not str(error) or not error.message:
-                yield f"{type(error).__name__} says nothing"
-            if not isinstance(error, CALLERS_FAULT):
-                yield untyped(error, call.__name__)
         except Exception as error:
-            yield untyped(error, call.__name__)
+            yield from blamed(error, call.__name__)
         else:
             if wrong:
                 yield f"{call.__name__}: {wrong}"

@@ -9,8 +9,7 @@ from random import Random
 from typing import Any
 
 from checking import problems
-from fuzzed_library import CALLERS_FAULT
-from fuzzing import untyped
+from fuzzed_library import blamed
 from hostile import MOMENTS, NUMBERS, Texts
 
 from metrics_store import MetricsStore, Settings
@@ -21,7 +20,6 @@ from metrics_store.agents.fields import (
     SampleFields,
     SystemFields,
 )
-from metrics_store.errors import MetricsStoreError
 from metrics_store.executions.record import Execution
 from metrics_store.telemetry import Telemetry
 
@@ -120,13 +118,8 @@ class Families:
                 self._remember(done)
                 if not self._found(name, given, done):
                     yield f"{name}: it cannot be found"
-        except MetricsStoreError as error:
-            if not error.message:
-                yield f"{type(error).__name__} says nothing"
-            if not isinstance(error, CALLERS_FAULT):
-                yield untyped(error, name)
         except Exception as error:
-            yield untyped(error, name)
+            yield from blamed(error, name)
 
     def end(self) -> Iterator[str]:
         report = self._store.check("deep")
